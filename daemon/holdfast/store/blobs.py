@@ -1,0 +1,102 @@
+"""References to bytes by what they are, and the codecs that the bytes are kept in."""
+
+from __future__ import annotations
+
+import struct
+import threading
+from typing import NamedTuple
+
+import zstandard
+
+from .packs import CHUNK_SIZE, EXTENT_CHUNKS, RAW, ZSTD
+from .records import Buffer
+
+INLINE_MAX = 128
+"""Up to this size bytes stand in the version itself: a chunk's record and index row alone take as much."""
+FANOUT = EXTENT_CHUNKS
+"""Digests per list: 4 KiB of list for 32 MiB of content."""
+COMPRESS_MIN = 512
+"""Below this, what zstd saves is not worth the time."""
+LEVEL = 1
+_compressors = threading.local()
+
+
+INLINE = 0xFF
+_REF = struct.Struct("<QB")
+MANIFEST, STORED_MANIFEST = b"m", b"r"
+"""What an encoded content begins with: the list of its blobs itself, or a reference to it."""
+_MAX_BLOB = 1 << 50
+
+
+class Location(NamedTuple):
+    """Where a chunk lies."""
+
+    pack: int
+    offset: int
+    stored: int
+    size: int
+    codec: int
+
+
+class BlobRef(NamedTuple):
+    """Points to bytes by what they are."""
+
+    size: int
+    level: int
+    """0: `value` is the digest of the one chunk; n: of a list of level n - 1; 255: `value` is the bytes themselves."""
+    value: bytes
+
+    def encode(self) -> bytes:
+        """Return the form that `decode_refs` reads."""
+        return _REF.pack(self.size, self.level) + self.value
+
+
+def decode_refs(data: bytes) -> list[BlobRef]:
+    """Read references that stand one after the other.
+
+    Raises:
+        ValueError: they are not well formed.
+    """
+    refs, at = [], 0
+    while at < len(data):
+        if at + _REF.size > len(data):
+            raise ValueError("a reference is cut off")
+        size, level = _REF.unpack_from(data, at)
+        at += _REF.size
+        length = size if level == INLINE else 32
+        if length > INLINE_MAX or at + length > len(data) or size > _MAX_BLOB:
+            raise ValueError("a reference is too long")
+        if level != INLINE and level != _level_of(size):
+            raise ValueError("a reference's depth and size contradict each other")
+        refs.append(BlobRef(size, level, data[at : at + length]))
+        at += length
+    return refs
+
+
+def _level_of(size: int) -> int:
+    level, reach = 0, CHUNK_SIZE
+    while reach < size:
+        level, reach = level + 1, reach * FANOUT
+    return level
+
+
+def compress(data: Buffer) -> bytes:
+    """Return a zstd frame that names its content's size. Compressors are kept, one per thread: making one is dear."""
+    compressor: zstandard.ZstdCompressor | None = getattr(_compressors, "it", None)
+    if compressor is None:
+        compressor = _compressors.it = zstandard.ZstdCompressor(level=LEVEL)
+    return compressor.compress(data)
+
+
+def unpack(data: bytes, codec: int, size: int) -> bytes | None:
+    """Return what was packed, None if it is not that."""
+    if codec == RAW:
+        return data if len(data) == size else None
+    if codec != ZSTD:
+        return None
+    try:
+        if zstandard.frame_content_size(data) != size:
+            return None
+        return zstandard.ZstdDecompressor().decompress(data, max_output_size=size)
+    except zstandard.ZstdError:
+        return None

@@ -1,0 +1,367 @@
+"""The SQLite catalog: sessions, versions, packs, and where each chunk lies.
+
+Only SQL and the meaning of SQLite's errors live here. Text is kept as BLOB (UTF-8, surrogates passed through), since
+file names and code may hold what SQLite's TEXT cannot.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from .blobs import Location
+from .failures import damaged_catalog, translate, translated
+from .rows import SessionRow, VersionRow, from_blob, session_row, to_blob, version_id, version_row
+
+CATALOG_NAME = "catalog.sqlite"
+APPLICATION_ID = 0x484F4C44  # "HOLD"
+FORMAT = 1
+BUSY_SECONDS = 2.0
+WAL_LIMIT = 1 << 20
+"""The write-ahead log is cut to this size when it starts over."""
+_LOOKUP_BATCH = 128
+
+SCHEMA = {
+    "meta": "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID",
+    "signers": "CREATE TABLE signers (key_id BLOB PRIMARY KEY, name BLOB, since BLOB) WITHOUT ROWID",
+    "packs": "CREATE TABLE packs (number INTEGER PRIMARY KEY, kind INTEGER, used INTEGER)",
+    "chunks": "CREATE TABLE chunks (digest BLOB PRIMARY KEY, pack INTEGER, offset INTEGER, stored INTEGER,"
+    " size INTEGER, codec INTEGER) WITHOUT ROWID",
+    "sessions": "CREATE TABLE sessions (id INTEGER PRIMARY KEY, uuid BLOB, key BLOB, trashed BLOB, reason BLOB,"
+    " head INTEGER, tip INTEGER, next INTEGER, written INTEGER, signer BLOB, seal BLOB)",
+    "live": "CREATE UNIQUE INDEX live ON sessions (key) WHERE trashed IS NULL",
+    "versions": "CREATE TABLE versions (id INTEGER PRIMARY KEY, parent INTEGER, base INTEGER, depth INTEGER,"
+    " weight INTEGER, listing INTEGER, pack INTEGER, offset INTEGER, written INTEGER, label BLOB, signer BLOB,"
+    " seal BLOB, digest BLOB, meta BLOB, delta BLOB)",
+}
+"""What the catalog has to look like, word for word: triggers or views smuggled in would run inside our transactions."""
+
+
+_SESSION = "SELECT " + ", ".join(SessionRow._fields) + " FROM sessions "
+_VERSION = "SELECT " + ", ".join(VersionRow._fields) + " FROM versions "
+_ADD_VERSION = f"INSERT OR REPLACE INTO versions VALUES ({','.join('?' * (len(VersionRow._fields) + 1))})"
+
+
+class Catalog:
+    """An open catalog. Not thread-safe by itself: the store holds its lock around every call.
+
+    Args:
+        path: The file, which exists (possibly empty).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._db = sqlite3.connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        self._durable = False
+        try:
+            with translated(saving=False):
+                self._configure()
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _configure(self) -> None:
+        for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0", "foreign_keys = OFF"):
+            self._db.execute(f"PRAGMA {pragma}")
+
+    def identity(self) -> tuple[int, int, bool]:
+        """Return application id, format, and whether there are no tables yet."""
+        with translated(saving=False):
+            (application,) = self._db.execute("PRAGMA application_id").fetchone()
+            (form,) = self._db.execute("PRAGMA user_version").fetchone()
+            (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        return application, form, tables == 0
+
+    def prepare(self) -> None:
+        """Switch to write-ahead logging as the store uses it."""
+        with translated(saving=True):
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.execute("PRAGMA wal_autocheckpoint = 0")
+            self._db.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT}")
+
+    def create(self, store_id: bytes, now: str, *, rebuilding: bool) -> None:
+        """Make the tables, all or none.
+
+        Args:
+            store_id: the store's random identity, which its packs carry too.
+            now: the time.
+            rebuilding: there are packs already; remembered until `rebuilt`.
+        """
+        with self.transaction():
+            for statement in SCHEMA.values():
+                self._db.execute(statement)
+            self._db.execute("INSERT INTO meta VALUES ('store_id', ?), ('created', ?)", (store_id, to_blob(now)))
+            if rebuilding:
+                self._db.execute("INSERT INTO meta VALUES ('rebuilding', x'01')")
+            self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            self._db.execute(f"PRAGMA user_version = {FORMAT}")
+
+    def rebuilt(self) -> None:
+        """Everything that the packs hold is in the catalog."""
+        self._db.execute("DELETE FROM meta WHERE name = 'rebuilding'")
+
+    def check_schema(self) -> bool:
+        """Whether the tables are ours, and nothing in the catalog acts by itself."""
+        with translated(saving=False):
+            found = {
+                name: (kind, sql) for kind, name, sql in self._db.execute("SELECT type, name, sql FROM sqlite_master")
+            }
+        if any(kind in ("trigger", "view") for kind, _ in found.values()):
+            return False
+        return all(found.get(name, ("", ""))[1] == statement for name, statement in SCHEMA.items())
+
+    # ------------------------------------------------------------------ transactions
+
+    @contextlib.contextmanager
+    def transaction(self, *, durable: bool = False) -> Iterator[None]:
+        """All or nothing. `durable`: on the disk when this returns, together with every transaction before.
+
+        Raises:
+            SaveFailed: nothing of it happened.
+            Damaged: the catalog's own structure is broken.
+        """
+        if durable != self._durable:
+            with translated(saving=True):
+                self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._durable = durable
+        with translated(saving=True):
+            self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            with translated(saving=True):
+                self._db.execute("COMMIT")
+        except BaseException as error:
+            with contextlib.suppress(sqlite3.Error):
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise translate(error, saving=True) from error
+            raise
+
+    @contextlib.contextmanager
+    def preview(self) -> Iterator[None]:
+        """A transaction that is taken back at its end: whoever reads in it sees what could not be written.
+
+        Raises:
+            SaveFailed: the catalog does not even take that.
+        """
+        with translated(saving=True):
+            self._db.execute("PRAGMA cache_spill = OFF")  # nothing of it may need room on the disk
+            self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            with contextlib.suppress(sqlite3.Error):
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                self._db.execute("PRAGMA cache_spill = ON")
+
+    def touch(self) -> None:
+        """Write something, so that a durable transaction has something to make durable."""
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES ('synced', randomblob(8))")
+
+    # ------------------------------------------------------------------ store-wide
+
+    def meta(self, name: str) -> bytes | None:
+        """Return a value of the store itself."""
+        row = self._one("SELECT value FROM meta WHERE name = ?", (name,))
+        return None if row is None else row[0]
+
+    def note_signer(self, key_id: bytes, name: str, now: str) -> None:
+        """Remember who a key belongs to, for messages; proves nothing."""
+        self._db.execute("INSERT OR IGNORE INTO signers VALUES (?, ?, ?)", (key_id, to_blob(name), to_blob(now)))
+
+    def signer(self, key_id: bytes) -> str | None:
+        """Return who a key belongs to, as they said."""
+        row = self._one("SELECT name FROM signers WHERE key_id = ?", (key_id,))
+        return from_blob(row[0]) if row is not None and isinstance(row[0], bytes) else None
+
+    def packs(self) -> dict[int, tuple[int, int]]:
+        """Return for each pack its kind and how much of it is part of the store."""
+        rows = self._all("SELECT number, kind, used FROM packs ORDER BY number", ())
+        # A row that is not readable is as good as none: what lies in the pack is then found out anew.
+        return {n: (kind, used) for n, kind, used in rows if isinstance(kind, int) and isinstance(used, int)}
+
+    def referenced(self, number: int) -> int:
+        """Return how far a pack is pointed into by chunks and versions. Reads all of them: for recoveries only."""
+        chunks = self._one("SELECT max(offset + stored) FROM chunks WHERE pack = ?", (number,))
+        versions = self._one("SELECT max(offset + 1) FROM versions WHERE pack = ?", (number,))
+        return max(end if isinstance(end, int) else 0 for (end,) in (chunks, versions))
+
+    def set_pack(self, number: int, kind: int, used: int) -> None:
+        """Note how far a pack is filled."""
+        self._db.execute("INSERT OR REPLACE INTO packs VALUES (?, ?, ?)", (number, kind, used))
+
+    def data_version(self) -> int:
+        """Return a number that changes when another connection writes."""
+        try:  # asked by every commit, and `translated` takes as long as the question
+            row = self._db.execute("PRAGMA data_version").fetchone()
+        except sqlite3.Error as error:
+            raise translate(error, saving=False) from error
+        return int(row[0]) if row else 0
+
+    # ------------------------------------------------------------------ chunks
+
+    def locate(self, digests: Sequence[bytes]) -> dict[bytes, Location]:
+        """Look up chunks."""
+        found: dict[bytes, Location] = {}
+        for at in range(0, len(digests), _LOOKUP_BATCH):
+            batch = digests[at : at + _LOOKUP_BATCH]
+            marks = ",".join("?" * len(batch))
+            for digest, *place in self._all(f"SELECT * FROM chunks WHERE digest IN ({marks})", batch):
+                if all(isinstance(number, int) for number in place):
+                    found[digest] = Location(*place)
+        return found
+
+    def add_chunks(self, rows: Sequence[tuple[bytes, Location]]) -> None:
+        """Add chunks; a place known before is replaced, for then it was found wanting."""
+        self._db.executemany(
+            "INSERT OR REPLACE INTO chunks VALUES (?, ?, ?, ?, ?, ?)",
+            ((digest, *place) for digest, place in rows),
+        )
+
+    # ------------------------------------------------------------------ sessions
+
+    def live(self, key: bytes) -> SessionRow | None:
+        """Return the session of a key."""
+        return self._session("WHERE key = ? AND trashed IS NULL", (key,))
+
+    def session_by_uuid(self, uuid: bytes) -> SessionRow | None:
+        """Return a session, live or trashed."""
+        return self._session("WHERE uuid = ?", (uuid,))
+
+    def sessions(self, where: str = "trashed IS NULL", values: Sequence[Any] = ()) -> list[SessionRow]:
+        """Return sessions, ordered by key."""
+        return [session_row(row) for row in self._all(f"{_SESSION} WHERE {where} ORDER BY key, id", values)]
+
+    def add_session(self, uuid: bytes, key: bytes) -> SessionRow:
+        """Make a session without versions."""
+        cursor = self._db.execute(
+            "INSERT INTO sessions (uuid, key, next, written, signer, seal) VALUES (?, ?, 1, 0, x'', x'')",
+            (uuid, key),
+        )
+        assert cursor.lastrowid is not None
+        return SessionRow(cursor.lastrowid, uuid, key, None, None, None, None, 1, 0, b"", b"")
+
+    def update_position(self, row: SessionRow) -> None:
+        """Write where a session stands."""
+        self._db.execute(
+            "UPDATE sessions SET head = ?, tip = ?, next = ?, written = ?, signer = ?, seal = ? WHERE id = ?",
+            (row.head, row.tip, row.next, row.written, row.signer, row.seal, row.id),
+        )
+
+    def update_place(self, row: SessionRow) -> None:
+        """Write a session's key and whether it is in the trash."""
+        self._db.execute(
+            "UPDATE sessions SET key = ?, trashed = ?, reason = ? WHERE id = ?",
+            (row.key, row.trashed, row.reason, row.id),
+        )
+
+    def remove_session(self, session: int) -> None:
+        """Forget a session and its versions."""
+        self._db.execute(
+            "DELETE FROM versions WHERE id BETWEEN ? AND ?",
+            (version_id(session, 0), version_id(session + 1, 0) - 1),
+        )
+        self._db.execute("DELETE FROM sessions WHERE id = ?", (session,))
+
+    def _session(self, where: str, values: Sequence[Any]) -> SessionRow | None:
+        row = self._one(f"{_SESSION} {where}", values)
+        return None if row is None else session_row(row)
+
+    # ------------------------------------------------------------------ versions
+
+    def add_versions(self, versions: Sequence[tuple[VersionRow, bytes]]) -> None:
+        """Make versions exist, each a row and its delta; what somebody else put in their places goes."""
+        self._db.executemany(_ADD_VERSION, ((*row, delta) for row, delta in versions))
+
+    def version(self, session: int, number: int) -> VersionRow | None:
+        """Return a version without its delta."""
+        row = self._one(f"{_VERSION} WHERE id = ?", (version_id(session, number),))
+        return None if row is None else version_row(row)
+
+    def delta(self, session: int, number: int) -> bytes | None:
+        """Return a version's delta."""
+        row = self._one("SELECT delta FROM versions WHERE id = ?", (version_id(session, number),))
+        return row[0] if row is not None and isinstance(row[0], bytes) else None
+
+    def versions(self, session: int, before: int, limit: int) -> list[VersionRow]:
+        """Return up to `limit` versions with numbers below `before`, newest first."""
+        low, high = version_id(session, 0), version_id(session, before)
+        rows = self._all(f"{_VERSION} WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT ?", (low, high, limit))
+        return [version_row(row) for row in rows]
+
+    def newest(self, session: int) -> int:
+        """Return the highest number among a session's versions, 0 if there are none."""
+        row = self._one(
+            "SELECT max(id) FROM versions WHERE id >= ? AND id < ?",
+            (version_id(session, 0), version_id(session + 1, 0)),
+        )
+        return 0 if row is None or row[0] is None else int(row[0]) & 0xFFFFFFFF
+
+    def set_label(self, session: int, number: int, label: bytes | None) -> None:
+        """Write a version's label."""
+        self._db.execute("UPDATE versions SET label = ? WHERE id = ?", (label, version_id(session, number)))
+
+    # ------------------------------------------------------------------
+
+    def _one(self, sql: str, values: Sequence[Any]) -> Any:
+        with translated(saving=False):
+            return self._db.execute(sql, values).fetchone()
+
+    def _all(self, sql: str, values: Sequence[Any]) -> list[Any]:
+        with translated(saving=False):
+            return self._db.execute(sql, values).fetchall()
+
+    def close(self) -> None:
+        """Close; what is in the write-ahead log stays there unless this is the last connection."""
+        with contextlib.suppress(sqlite3.Error):
+            self._db.close()
+
+
+def peek(path: Path) -> tuple[int, bool] | None:
+    """Return application id and emptiness of a file that may be anything, touching nothing; None if it cannot be told.
+
+    By way of SQLite, since a file that another connection of this process has open must not be opened and closed
+    behind SQLite's back: that would drop its locks.
+
+    Raises:
+        Damaged: it is not a database.
+    """
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
+    try:
+        (application,) = db.execute("PRAGMA application_id").fetchone()
+        (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        return application, tables == 0
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+            raise damaged_catalog("it is not a database") from error
+        return None  # what it holds may still be in its write-ahead log
+    finally:
+        db.close()
+
+
+class Checkpointer:
+    """A connection of its own that moves the write-ahead log into the catalog while others go on committing."""
+
+    def __init__(self, path: Path) -> None:
+        with translated(saving=True):
+            self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.execute("PRAGMA wal_autocheckpoint = 0")
+
+    def run(self) -> None:
+        """Move what can be moved without waiting for anyone, durably."""
+        with translated(saving=True):
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+    def close(self) -> None:
+        """Close."""
+        with contextlib.suppress(sqlite3.Error):
+            self._db.close()

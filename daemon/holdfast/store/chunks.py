@@ -1,0 +1,179 @@
+"""Bytes as chunks: cut, hashed, compressed where that pays, stored once, and put together again.
+
+A *blob* (a component's stream, one of its buffers, a run's code) is kept inline if tiny, as one chunk if small, else as
+a tree: chunks of fixed size below lists of up to 128 digests, which are chunks themselves. So a page written into a
+gigabyte costs one chunk and two lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Protocol
+
+from blake3 import blake3
+
+from .blobs import (
+    COMPRESS_MIN,
+    FANOUT,
+    INLINE,
+    INLINE_MAX,
+    MANIFEST,
+    STORED_MANIFEST,
+    BlobRef,
+    Location,
+    compress,
+)
+from .packs import ALIGNMENT, CHUNK_RECORD, CHUNK_SIZE, RAW, ZSTD, extent_header, record_header
+from .records import Buffer
+
+ALIGNED_MIN = 16 * ALIGNMENT
+"""Raw chunks from here on lie on page boundaries, so that they can be mapped; the padding is at most a sixteenth."""
+SPILL = 1 << 20
+"""Small chunks of one commit are held back up to this size, to be written together with the version."""
+PAYS = 0.85
+"""Compressed is kept when it takes at most this share: less is not worth the loss of mapping."""
+_SAMPLE_PIECES, _SAMPLE_SIZE = 8, 8192
+
+_MANIFEST_INLINE_MAX = 512
+
+
+class BulkPacks(Protocol):
+    """Where large chunks go while a commit is being prepared."""
+
+    def position(self, size: int) -> tuple[int, int]:
+        """Return the pack and the offset at which the next `size` bytes will be written."""
+
+    def append(self, views: Sequence[Buffer]) -> None:
+        """Write there."""
+
+
+class ChunkWriter:
+    """Turns blobs into chunks for one commit. Not thread-safe: one per commit.
+
+    Args:
+        known: Which of these digests are in the store already.
+        bulk: Takes what is too large to be written with the version.
+
+    Attributes:
+        rows: Digest and location of every chunk written to `bulk`.
+        pending: Small chunks as (digest, header, payload, size, codec), to be appended with the version.
+    """
+
+    def __init__(self, known: Callable[[Sequence[bytes]], Collection[bytes]], bulk: BulkPacks) -> None:
+        self.rows: list[tuple[bytes, Location]] = []
+        self.pending: list[tuple[bytes, bytes, Buffer, int, int]] = []
+        self.written = 0
+        self._pending_size = 0
+        self._known = known
+        self._bulk = bulk
+        self._own: set[bytes] = set()
+
+    def add_content(self, stream: Buffer, buffers: Sequence[Buffer]) -> tuple[bytes, int, bytes]:
+        """Store a component's bytes; return its digest, its size, and its encoded content."""
+        refs = [self.add(stream), *(self.add(buffer) for buffer in buffers)]
+        manifest = b"".join(ref.encode() for ref in refs)
+        digest = blake3(manifest).digest()
+        size = sum(ref.size for ref in refs)
+        if len(manifest) <= _MANIFEST_INLINE_MAX:
+            return digest, size, MANIFEST + manifest
+        return digest, size, STORED_MANIFEST + self.add(manifest).encode()
+
+    def add(self, data: Buffer) -> BlobRef:
+        """Store a blob."""
+        view = memoryview(data).cast("B") if not isinstance(data, bytes) else memoryview(data)
+        size = view.nbytes
+        if size <= INLINE_MAX:
+            return BlobRef(size, INLINE, bytes(view))
+        if size <= CHUNK_SIZE:
+            digest = blake3(view).digest()
+            self._add_chunks(view, [digest])
+            return BlobRef(size, 0, digest)
+        digests: list[bytes] = []
+        for start in range(0, size, CHUNK_SIZE * FANOUT):
+            window = view[start : start + CHUNK_SIZE * FANOUT]
+            pieces = [blake3(window[at : at + CHUNK_SIZE]).digest() for at in range(0, window.nbytes, CHUNK_SIZE)]
+            self._add_chunks(window, pieces)
+            digests += pieces
+        level = 0
+        while len(digests) > 1:
+            lists = [b"".join(digests[at : at + FANOUT]) for at in range(0, len(digests), FANOUT)]
+            digests = [blake3(text).digest() for text in lists]
+            for text, digest in zip(lists, digests, strict=True):
+                self._add_chunks(memoryview(text), [digest])
+            level += 1
+        return BlobRef(size, level, digests[0])
+
+    def _add_chunks(self, window: memoryview, digests: list[bytes]) -> None:
+        """Store the chunks of a window that the store does not have."""
+        known = self._known(digests)
+        fresh = []
+        for index, digest in enumerate(digests):
+            if digest not in known and digest not in self._own:
+                self._own.add(digest)
+                fresh.append(index)
+        if not fresh:
+            return
+        if window.nbytes < ALIGNED_MIN or _compresses(window):
+            for index in fresh:
+                self._add_single(digests[index], window[index * CHUNK_SIZE : (index + 1) * CHUNK_SIZE])
+            return
+        for first, last in _runs(fresh):
+            self._write_extent(window[first * CHUNK_SIZE : last * CHUNK_SIZE], digests[first:last])
+
+    def _add_single(self, digest: bytes, data: memoryview) -> None:
+        payload: Buffer = data
+        codec = RAW
+        if data.nbytes >= COMPRESS_MIN:
+            packed = compress(data)
+            if len(packed) <= PAYS * data.nbytes:
+                payload, codec = packed, ZSTD
+        stored = len(payload)
+        header = record_header(CHUNK_RECORD, codec, data.nbytes, stored, digest)
+        self.pending.append((digest, header, payload, data.nbytes, codec))
+        self._pending_size += len(header) + stored
+        self.written += len(header) + stored
+        if self._pending_size > SPILL:
+            self.spill()
+
+    def spill(self) -> None:
+        """Write the chunks held back to the bulk pack."""
+        if not self.pending:
+            return
+        pack, offset = self._bulk.position(self._pending_size)
+        views: list[Buffer] = []
+        for digest, header, payload, size, codec in self.pending:
+            offset += len(header)
+            self.rows.append((digest, Location(pack, offset, len(payload), size, codec)))
+            views += (header, payload)
+            offset += len(payload)
+        self._bulk.append(views)
+        self.pending.clear()
+        self._pending_size = 0
+
+    def _write_extent(self, window: memoryview, digests: list[bytes]) -> None:
+        pack, offset = self._bulk.position(window.nbytes + ALIGNMENT * 2)
+        header = extent_header(offset, digests, window.nbytes)
+        offset += len(header)
+        for index, digest in enumerate(digests):
+            size = min(CHUNK_SIZE, window.nbytes - index * CHUNK_SIZE)
+            self.rows.append((digest, Location(pack, offset + index * CHUNK_SIZE, size, size, RAW)))
+        self._bulk.append([header, window])
+        self.written += len(header) + window.nbytes
+
+
+def _runs(indexes: Sequence[int]) -> Iterable[tuple[int, int]]:
+    """Yield (first, behind last) of each stretch of consecutive numbers."""
+    first = previous = indexes[0]
+    for index in indexes[1:]:
+        if index != previous + 1:
+            yield first, previous + 1
+            first = index
+        previous = index
+    yield first, previous + 1
+
+
+def _compresses(window: memoryview) -> bool:
+    """Whether compressing pays, judged by pieces spread over the window."""
+    step = max(_SAMPLE_SIZE, window.nbytes // _SAMPLE_PIECES)
+    sample = b"".join(window[at : at + _SAMPLE_SIZE] for at in range(0, window.nbytes, step))
+    return len(compress(sample)) <= PAYS * len(sample)

@@ -1,0 +1,213 @@
+"""How a version is written down: its metadata, its delta, and the record that holds both in the log.
+
+The metadata names the digest of the delta and the digest of the parent, and its own digest is what is signed: so one
+seal covers a version, and the chain of seals covers everything it stands on.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from blake3 import blake3
+
+from .blobs import BlobRef, compress, decode_refs, unpack
+from .packs import EVENT_RECORD, RAW, VERSION_RECORD, ZSTD, record_header
+from .records import Buffer, Change, ComponentEntry, VersionRecord
+
+VERSION_HEAD = struct.Struct("<8s32sI")
+"""Signer, seal, length of the metadata; then metadata and delta."""
+FIELD_INLINE_MAX = 512
+"""Code, environment and the list of what was skipped are chunks of their own from here on: they repeat."""
+_SURELY_INLINE = (FIELD_INLINE_MAX - 2) // 12
+"""Characters that fit whatever they are: the longest take twelve bytes as JSON."""
+MAX_RECORD = 1 << 30
+_RECORD_COMPRESS_MIN = 2048
+_encoder = json.JSONEncoder(separators=(",", ":"))
+
+
+class Delta(NamedTuple):
+    """What a version changed; in a base version, all there is."""
+
+    changed: list[ComponentEntry]
+    removed: list[str]
+
+
+class VersionParts(NamedTuple):
+    """A version as it stands in the log."""
+
+    signer: bytes
+    seal: bytes
+    meta: bytes
+    delta: bytes
+
+
+def dumps(value: Any) -> bytes:
+    """Return compact JSON in ASCII, so that any text survives, lone surrogates too."""
+    return _encoder.encode(value).encode("ascii")
+
+
+# ---------------------------------------------------------------------------------------------- delta
+
+
+def encode_delta(entries: Iterable[ComponentEntry], removed: Iterable[str]) -> bytes:
+    """Write a delta."""
+    changed = [
+        [e.id, e.members, e.fingerprint, e.digest.hex(), e.size, e.summaries, e.since, _b64(e.content)] for e in entries
+    ]
+    return dumps({"changed": changed, "removed": list(removed)})
+
+
+def decode_delta(data: bytes) -> Delta:
+    """Read a delta.
+
+    Raises:
+        ValueError, TypeError, KeyError: it is not one.
+    """
+    document = json.loads(data)
+    entries = [
+        ComponentEntry(
+            id,
+            tuple(members),
+            fingerprint,
+            bytes.fromhex(digest),
+            size,
+            summaries,
+            since,
+            base64.b64decode(content),
+        )
+        for id, members, fingerprint, digest, size, summaries, since, content in document["changed"]
+    ]
+    return Delta(entries, document["removed"])
+
+
+def _b64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+# ---------------------------------------------------------------------------------------------- metadata
+
+
+def encode_fields(change: Change, add: Callable[[Buffer], BlobRef]) -> dict[str, Any]:
+    """Return the part of a version's metadata that describes the run; what is long goes into chunks.
+
+    Args:
+        change: the run.
+        add: stores a blob.
+    """
+    fields: dict[str, Any] = {
+        "runId": change.run_id,
+        "executionCount": change.execution_count,
+        "runSeconds": change.run_seconds,
+        "namesChanged": list(change.names_changed),
+        "namesRemoved": list(change.names_removed),
+        "filename": change.filename,
+        "line": change.line,
+        "cell": change.cell,
+    }
+    for name, value in (
+        ("code", change.code),
+        ("skipped", list(change.skipped)),
+        ("environment", change.environment),
+    ):
+        if not value or (isinstance(value, str) and len(value) <= _SURELY_INLINE):
+            fields[name] = value
+            continue
+        text = dumps(value)
+        if len(text) <= FIELD_INLINE_MAX:
+            fields[name] = value
+        else:
+            fields[name + "Blob"] = _b64(add(text).encode())
+    return fields
+
+
+def field(meta: dict[str, Any], name: str, read: Callable[[BlobRef], bytes]) -> Any:
+    """Return a field that may have gone into chunks."""
+    if name in meta:
+        return meta[name]
+    (ref,) = decode_refs(base64.b64decode(meta[name + "Blob"]))
+    return json.loads(read(ref))
+
+
+def field_refs(meta: dict[str, Any]) -> list[BlobRef]:
+    """Return the blobs that a version's metadata needs."""
+    names = ("codeBlob", "skippedBlob", "environmentBlob")
+    return [ref for name in names if name in meta for ref in decode_refs(base64.b64decode(meta[name]))]
+
+
+def decode_record(
+    meta: dict[str, Any], digest: bytes, size: int, label: str | None, read: Callable[[BlobRef], bytes]
+) -> VersionRecord:
+    """Turn metadata into a record.
+
+    Raises:
+        ValueError, TypeError, KeyError: it is not that of a version.
+    """
+    return VersionRecord(
+        version=int(meta["version"]),
+        parent=meta["parent"],
+        saved_at=str(meta["savedAt"]),
+        code=str(field(meta, "code", read)),
+        run_id=str(meta["runId"]),
+        execution_count=int(meta["executionCount"]),
+        names_changed=tuple(meta["namesChanged"]),
+        names_removed=tuple(meta["namesRemoved"]),
+        skipped=tuple(field(meta, "skipped", read)),
+        environment=dict(field(meta, "environment", read)),
+        bytes=size,
+        seconds=float(meta["runSeconds"]),
+        label=label,
+        digest=digest.hex(),
+        filename=meta["filename"],
+        line=meta["line"],
+        cell=meta["cell"],
+    )
+
+
+# ---------------------------------------------------------------------------------------------- log records
+
+
+def version_record(parts: VersionParts) -> bytes:
+    """Return a version's record for the log."""
+    head = VERSION_HEAD.pack(parts.signer, parts.seal, len(parts.meta))
+    return _record(VERSION_RECORD, b"".join((head, parts.meta, parts.delta)))
+
+
+def event_record(events: list[dict[str, Any]]) -> bytes:
+    """Return the record of what befell sessions at one stroke: their places, their heads, a label."""
+    return _record(EVENT_RECORD, dumps(events))
+
+
+def _record(kind: int, payload: bytes) -> bytes:
+    digest, size, codec = blake3(payload).digest(), len(payload), RAW
+    if size >= _RECORD_COMPRESS_MIN:
+        packed = compress(payload)
+        if len(packed) < size:
+            payload, codec = packed, ZSTD
+    return record_header(kind, codec, size, len(payload), digest) + payload
+
+
+def open_payload(stored: bytes, codec: int, size: int, digest: bytes) -> bytes | None:
+    """Return a log record's payload, None if it is not what was written."""
+    if size > MAX_RECORD:
+        return None
+    payload = unpack(stored, codec, size)
+    return payload if payload is not None and blake3(payload).digest() == digest else None
+
+
+def split_version(payload: bytes) -> VersionParts:
+    """Take a version record's payload apart.
+
+    Raises:
+        ValueError: it is too short.
+    """
+    if len(payload) < VERSION_HEAD.size:
+        raise ValueError("a version record is cut off")
+    signer, seal, length = VERSION_HEAD.unpack_from(payload)
+    end = VERSION_HEAD.size + length
+    if end > len(payload):
+        raise ValueError("a version record is cut off")
+    return VersionParts(signer, seal, payload[VERSION_HEAD.size : end], payload[end:])

@@ -1,0 +1,355 @@
+"""Pack files: append-only logs of checksummed records, as `docs/format.md` describes them.
+
+Two kinds. A *log* pack holds small chunks, version records and session events: everything a lost catalog is rebuilt
+from, in the order in which it happened. A *bulk* pack holds large chunks, so that a long write of one session does not
+stand in the way of small commits of others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import struct
+import threading
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from blake3 import blake3
+
+from .errors import Damaged, StoreUnavailable
+from .records import Buffer
+
+PACK_MAGIC = b"HOLDPACK"
+PACK_FORMAT = 1
+PACK_HEADER = struct.Struct("<8sHHI16s16x16s")
+"""Magic, format, kind, number, store id, reserved, first half of the BLAKE3 of what precedes."""
+LOG, BULK = 1, 2
+
+RECORD_MAGIC = b"HFrc"
+RECORD_HEADER = struct.Struct("<4sBBHIII32s8xI")
+"""Magic, kind, codec, padding, count, size, stored size, digest, reserved, CRC-32 of what precedes."""
+CHUNK_RECORD, VERSION_RECORD, EVENT_RECORD, EXTENT_RECORD = 1, 2, 3, 4
+RAW, ZSTD = 0, 1
+
+CHUNK_SIZE = 256 * 1024
+"""Large buffers are cut at multiples of this. Writing one number into a gigabyte costs one chunk, so smaller is
+cheaper; below this the index grows (a gigabyte has 4,096 chunks) and compression gets worse. A multiple of every
+page size in use (4, 16, 64 KiB), so that chunks can be mapped."""
+ALIGNMENT = 4096
+EXTENT_CHUNKS = 128
+"""Chunks in one extent: 32 MiB that lie together in the file and can be mapped with one call."""
+
+LOG_PACK_LIMIT = 64 * 1024 * 1024
+BULK_PACK_LIMIT = 1024 * 1024 * 1024
+"""Large enough that a terabyte needs a thousand files, small enough to rewrite when most of it is garbage."""
+
+_IOV_BATCH = 256  # well under IOV_MAX (1024) of Linux and macOS
+_position_lock = threading.Lock()
+"""Windows has no pread: there, seek and read must not be torn apart by another thread."""
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+class Record(NamedTuple):
+    """A record found in a pack."""
+
+    kind: int
+    codec: int
+    offset: int
+    """Where its header starts."""
+    payload: int
+    """Where its payload starts."""
+    stored: int
+    size: int
+    digest: bytes
+    chunks: tuple[bytes, ...]
+    """Digests of an extent's chunks, in order; empty for other kinds."""
+
+    @property
+    def end(self) -> int:
+        """Where the next record starts."""
+        return self.payload + self.stored
+
+
+def record_header(kind: int, codec: int, size: int, stored: int, digest: bytes, count: int = 0, pad: int = 0) -> bytes:
+    """Return a record's header with its checksum."""
+    head = RECORD_HEADER.pack(RECORD_MAGIC, kind, codec, pad, count, size, stored, digest, 0)[:-4]
+    return head + zlib.crc32(head).to_bytes(4, "little")
+
+
+def extent_header(offset: int, digests: Sequence[bytes], size: int) -> bytes:
+    """Return header, table and padding of an extent at `offset`; its payload starts on a page boundary."""
+    table = b"".join(digests)
+    unpadded = offset + RECORD_HEADER.size + len(table)
+    pad = -unpadded % ALIGNMENT
+    head = record_header(EXTENT_RECORD, RAW, size, size, blake3(table).digest(), len(digests), pad)
+    return head + table + bytes(pad)
+
+
+def write_at(fd: int, views: Sequence[Buffer], offset: int) -> int:
+    """Write all of `views`, one after the other; return the number of bytes.
+
+    Raises:
+        OSError: not everything could be written; what lies behind `offset` is then undefined.
+    """
+    queue = [view for view in (memoryview(v).cast("B") for v in views) if view.nbytes]
+    start = offset
+    if len(queue) > 1 and sum(view.nbytes for view in queue) <= 1 << 20:
+        queue = [memoryview(b"".join(queue))]
+    while queue:
+        if hasattr(os, "pwritev"):
+            written = os.pwritev(fd, queue[:_IOV_BATCH], offset)
+        else:
+            with _position_lock:
+                os.lseek(fd, offset, os.SEEK_SET)
+                written = os.write(fd, queue[0][: 1 << 24])
+        if written == 0:
+            raise OSError(errno.EIO, "the file system took no bytes")
+        offset += written
+        while queue and written >= queue[0].nbytes:
+            written -= queue.pop(0).nbytes
+        if written:
+            queue[0] = queue[0][written:]
+    return offset - start
+
+
+class PackFolder:
+    """The pack files of one store. Opening and numbering; what lies in them is the business of others."""
+
+    def __init__(self, folder: Path, store_id: bytes) -> None:
+        self.folder = folder
+        self.store_id = store_id
+        self._fds: dict[int, int] = {}
+        self._identities: dict[int, tuple[str, int, int]] = {}
+
+    def path(self, number: int) -> Path:
+        """Return the file of a pack."""
+        return self.folder / f"{number:06d}.pack"
+
+    def numbers(self) -> list[int]:
+        """Return the numbers of the packs on disk, in order."""
+        found = (p.stem for p in self.folder.iterdir() if p.suffix == ".pack")
+        return sorted(int(stem) for stem in found if len(stem) >= 6 and stem.isascii() and stem.isdigit())
+
+    def create(self, number: int, kind: int) -> int:
+        """Create a pack with nothing but its header; return the length of that.
+
+        Raises:
+            OSError: no room, no rights, or a file of that name exists.
+        """
+        path = self.path(number)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, 0o600)
+        try:
+            write_at(fd, [pack_header(kind, number, self.store_id)], 0)
+        except OSError:
+            os.close(fd)
+            path.unlink(missing_ok=True)
+            raise
+        self._fds[number] = fd
+        return PACK_HEADER.size
+
+    def fd(self, number: int) -> int:
+        """Return a descriptor that reads and, where the file system lets us, writes the pack.
+
+        Raises:
+            OSError: the file is gone or may not be read.
+            Damaged: it is not this pack.
+        """
+        fd = self._fds.get(number)
+        if fd is None:
+            path = self.path(number)
+            try:
+                fd = os.open(path, os.O_RDWR | _NO_FOLLOW)
+            except OSError as error:
+                if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                    raise
+                fd = os.open(path, os.O_RDONLY | _NO_FOLLOW)
+            try:
+                read_pack_header(fd, number, self.store_id)
+            except BaseException:
+                os.close(fd)
+                raise
+            # Two threads may get here at once: the first one's descriptor stays, for it may be in use.
+            kept = self._fds.setdefault(number, fd)
+            if kept != fd:
+                os.close(fd)
+            fd = kept
+        return fd
+
+    def length(self, number: int) -> int:
+        """Return the size of the file, 0 if there is none (a symbolic link is none)."""
+        try:
+            status = self.path(number).lstat()
+        except OSError:
+            return 0
+        return status.st_size if (status.st_mode & 0o170000) == 0o100000 else 0
+
+    def is_current(self, number: int) -> bool:
+        """Whether the file we hold open is still the one that the path names."""
+        known = self._identities.get(number)
+        if known is None:
+            fd = self._fds.get(number)
+            if fd is None:
+                return True
+            here = os.fstat(fd)
+            known = self._identities[number] = (str(self.path(number)), here.st_ino, here.st_dev)
+        path, inode, device = known
+        try:
+            there = os.lstat(path)  # called for every commit, and Path.lstat takes twice as long
+        except OSError:
+            return False
+        return there.st_ino == inode and there.st_dev == device
+
+    def read(self, number: int, offset: int, size: int) -> bytes:
+        """Return `size` bytes.
+
+        Raises:
+            Damaged: the pack is missing, shorter, or unreadable.
+        """
+        try:
+            got = read_at(self.fd(number), offset, size)
+        except OSError as error:
+            raise damaged_pack(self.path(number), error.strerror or str(error)) from error
+        if len(got) != size:
+            raise damaged_pack(self.path(number), "it is shorter than it was")
+        return got
+
+    def cut(self, number: int, length: int) -> None:
+        """Take back what was appended behind `length` and never became part of a version; best effort.
+
+        What cannot be cut off is overwritten by the next append.
+        """
+        with contextlib.suppress(OSError):
+            os.ftruncate(self.fd(number), length)
+
+    def sync(self, numbers: Sequence[int]) -> None:
+        """Make the packs and the folder's list of them durable.
+
+        Raises:
+            OSError: the disk could not.
+        """
+        for number in numbers:
+            os.fsync(self.fd(number))
+        sync_folder(self.folder)
+
+    def close(self) -> None:
+        """Close all files."""
+        fds, self._fds = self._fds, {}
+        self._identities.clear()
+        for fd in fds.values():
+            os.close(fd)
+
+
+def pack_header(kind: int, number: int, store_id: bytes) -> bytes:
+    """Return the first bytes of a pack."""
+    head = PACK_HEADER.pack(PACK_MAGIC, PACK_FORMAT, kind, number, store_id, bytes(16))[:-16]
+    return head + blake3(head).digest()[:16]
+
+
+def read_pack_header(fd: int, number: int, store_id: bytes | None) -> tuple[int, bytes]:
+    """Return kind and store id of a pack.
+
+    Raises:
+        Damaged: the header is not that of this pack of this store (of any store, when `store_id` is None).
+        StoreUnavailable: kind ``newer``.
+    """
+    head = read_at(fd, 0, PACK_HEADER.size)
+    name = f"{number:06d}.pack"
+    if len(head) < PACK_HEADER.size or head[:8] != PACK_MAGIC or blake3(head[:-16]).digest()[:16] != head[-16:]:
+        raise damaged_pack(Path(name), "its header is not that of a pack")
+    _, form, kind, said, owner, _ = PACK_HEADER.unpack(head)
+    if form > PACK_FORMAT:
+        raise StoreUnavailable(
+            "newer",
+            f"{name} was written by a newer Holdfast. Nothing was changed; update Holdfast to read this state.",
+        )
+    if said != number or (store_id is not None and owner != store_id) or kind not in (LOG, BULK):
+        raise damaged_pack(Path(name), "it belongs to another place")
+    return kind, owner
+
+
+def read_at(fd: int, offset: int, size: int) -> bytes:
+    """Return up to `size` bytes from `offset`, fewer only at the end of the file."""
+    parts = []
+    while size:
+        part = os.pread(fd, size, offset) if hasattr(os, "pread") else _seek_and_read(fd, offset, size)
+        if not part:
+            break
+        parts.append(part)
+        offset += len(part)
+        size -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _seek_and_read(fd: int, offset: int, size: int) -> bytes:
+    with _position_lock:
+        os.lseek(fd, offset, os.SEEK_SET)
+        return os.read(fd, size)
+
+
+def scan(fd: int, start: int, end: int) -> Iterator[Record]:
+    """Yield the records from `start`, up to `end` or the first bytes that are not a whole record.
+
+    Headers and extents' tables are verified, payloads are not read.
+    """
+    offset = start
+    while offset + RECORD_HEADER.size <= end:
+        head = read_at(fd, offset, RECORD_HEADER.size)
+        if len(head) < RECORD_HEADER.size or zlib.crc32(head[:-4]) != int.from_bytes(head[-4:], "little"):
+            return
+        magic, kind, codec, pad, count, size, stored, digest, _ = RECORD_HEADER.unpack(head)
+        body = offset + RECORD_HEADER.size
+        chunks: tuple[bytes, ...] = ()
+        if magic != RECORD_MAGIC:
+            return
+        if kind == EXTENT_RECORD:
+            if not 0 < count <= EXTENT_CHUNKS or not (count - 1) * CHUNK_SIZE < size <= count * CHUNK_SIZE:
+                return
+            table = read_at(fd, body, 32 * count)
+            if len(table) < 32 * count or blake3(table).digest() != digest:
+                return
+            chunks = tuple(table[i : i + 32] for i in range(0, len(table), 32))
+            body += len(table)
+        record = Record(kind, codec, offset, body + pad, stored, size, digest, chunks)
+        if record.end > end:
+            return
+        yield record
+        offset = record.end
+
+
+def find_record(fd: int, start: int, end: int) -> int | None:
+    """Return where the next record begins at or behind `start`, as far as its header tells."""
+    step = 1 << 20
+    while start + RECORD_HEADER.size <= end:
+        block = read_at(fd, start, min(step + RECORD_HEADER.size, end - start))
+        at = block.find(RECORD_MAGIC)
+        while 0 <= at <= len(block) - RECORD_HEADER.size:
+            head = block[at : at + RECORD_HEADER.size]
+            if zlib.crc32(head[:-4]) == int.from_bytes(head[-4:], "little"):
+                return start + at
+            at = block.find(RECORD_MAGIC, at + 1)
+        start += step
+    return None
+
+
+def damaged_pack(path: Path, why: str) -> Damaged:
+    """Return the error for a pack that cannot be read."""
+    return Damaged(
+        "pack",
+        path.name,
+        f"The pack file {path.name} of the saved state is damaged ({why}). Variables kept in it cannot be restored, "
+        f"all others can. If a backup of .state exists, put this file back from it.",
+    )
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the folder's entries durable, where the platform knows how (Windows does it by itself)."""
+    if os.name != "posix":
+        return
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

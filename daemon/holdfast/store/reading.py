@@ -1,0 +1,147 @@
+"""Putting blobs together again, and believing no byte whose digest was not computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from blake3 import blake3
+
+from .blobs import FANOUT, INLINE, STORED_MANIFEST, BlobRef, Location, decode_refs, unpack
+from .errors import Damaged, StoreError
+from .packs import CHUNK_SIZE, PackFolder
+
+
+class ChunkReader:
+    """Puts blobs together again, and believes no byte whose digest it has not computed.
+
+    Args:
+        packs: Where the bytes lie.
+        locate: Looks up chunks; those that the store does not have are missing in the answer.
+        on_rotten: Told of a digest whose bytes are missing or wrong, so that the next commit stores them anew.
+    """
+
+    def __init__(
+        self,
+        packs: PackFolder,
+        locate: Callable[[Sequence[bytes]], dict[bytes, Location]],
+        on_rotten: Callable[[bytes], None],
+    ) -> None:
+        self._packs = packs
+        self._locate = locate
+        self._on_rotten = on_rotten
+
+    def content(self, encoded: bytes, digest: bytes, what: str) -> tuple[bytes, list[bytes]]:
+        """Return stream and buffers of a component.
+
+        Raises:
+            Damaged: naming `what`.
+        """
+        try:
+            refs = self.refs(encoded, digest, what)
+            stream, *buffers = (self.blob(ref, what) for ref in refs)
+        except ValueError as error:
+            raise damaged_content(what, f"its list of contents is not readable: {error}") from error
+        return stream, buffers
+
+    def refs(self, encoded: bytes, digest: bytes, what: str) -> list[BlobRef]:
+        """Return the references to a component's stream and buffers.
+
+        Raises:
+            Damaged: naming `what`.
+            ValueError: they are not well formed.
+        """
+        manifest = encoded[1:]
+        if encoded[:1] == STORED_MANIFEST:
+            (ref,) = decode_refs(manifest)
+            manifest = self.blob(ref, what)
+        if blake3(manifest).digest() != digest:
+            raise ValueError("it does not match its digest")
+        return decode_refs(manifest)
+
+    def top_digests(self, encoded: bytes) -> list[bytes]:
+        """Return the digests that the content names itself, without reading any of them."""
+        return [ref.value for ref in decode_refs(encoded[1:]) if ref.level != INLINE]
+
+    def deep_digests(self, ref: BlobRef, what: str) -> Iterable[bytes]:
+        """Yield every digest that a blob needs; reads its lists.
+
+        Raises:
+            Damaged: a list is missing or wrong.
+        """
+        if ref.level == INLINE:
+            return
+        yield ref.value
+        for level in range(ref.level, 0, -1):
+            for digests in self._lists(ref, level, what):
+                yield from digests
+
+    def _lists(self, ref: BlobRef, down_to: int, what: str) -> Iterable[list[bytes]]:
+        """Yield, one list at a time, the digests that the lists of level `down_to` hold."""
+        total = -(-ref.size // CHUNK_SIZE)
+        frontier = [ref.value]
+        for level in range(ref.level, down_to - 1, -1):
+            # How many digests all lists of this level hold together follows from the size: nothing is taken on trust.
+            expected = -(-total // FANOUT ** (level - 1))
+            found: list[bytes] = []
+            for at in range(0, len(frontier), FANOUT):
+                for text in self._chunks(frontier[at : at + FANOUT], what):
+                    found += [text[i : i + 32] for i in range(0, len(text), 32)]
+            if len(found) != expected or any(len(digest) != 32 for digest in found[-1:]):
+                raise damaged_content(what, "a list of its chunks has the wrong length")
+            frontier = found
+        for at in range(0, len(frontier), FANOUT):
+            yield frontier[at : at + FANOUT]
+
+    def blob(self, ref: BlobRef, what: str) -> bytes:
+        """Return a blob's bytes.
+
+        Raises:
+            Damaged: naming `what`.
+        """
+        if ref.level == INLINE:
+            return ref.value
+        if ref.level == 0:
+            (data,) = self._chunks([ref.value], what)
+        else:
+            parts: list[bytes] = []
+            for digests in self._lists(ref, 1, what):
+                parts += self._chunks(digests, what)
+            data = b"".join(parts)
+        if len(data) != ref.size:
+            raise damaged_content(what, "its length is not what it was")
+        return data
+
+    def _chunks(self, digests: Sequence[bytes], what: str) -> list[bytes]:
+        places = self._locate(digests)
+        chunks = []
+        for digest in digests:
+            place = places.get(digest)
+            try:
+                if place is None:
+                    raise damaged_content(what, "a part of it is missing")
+                data = self._read(place)
+                if data is None or blake3(data).digest() != digest:
+                    raise damaged_content(what, "a part of it is not what was written")
+            except StoreError as error:
+                self._on_rotten(digest)
+                if isinstance(error, Damaged) and error.kind == "content":
+                    raise
+                raise damaged_content(what, error.message) from error
+            chunks.append(data)
+        return chunks
+
+    def _read(self, place: Location) -> bytes | None:
+        if not (0 < place.size <= CHUNK_SIZE and 0 < place.stored <= CHUNK_SIZE and place.offset > 0):
+            return None
+        data = self._packs.read(place.pack, place.offset, place.stored)
+        return unpack(data, place.codec, place.size)
+
+
+def damaged_content(what: str, why: str) -> Damaged:
+    """Return the error for bytes that cannot be read."""
+    return Damaged(
+        "content",
+        what,
+        f"The saved bytes of {what} are damaged ({why}). It cannot be restored from this version; everything else can. "
+        f"Restore an older version of it, or run the cell that made it again.",
+    )

@@ -1,0 +1,128 @@
+"""The store's records: what the daemon hands in, and what it gets back. Plain values, no behaviour."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+Buffer = bytes | bytearray | memoryview
+"""Anything whose bytes can be kept; memoryviews have to be contiguous."""
+
+Summary = dict[str, Any]
+"""What is shown of a variable without loading it; JSON, made by the kernel."""
+
+
+class Head(enum.Enum):
+    """The type of `HEAD`."""
+
+    HEAD = "head"
+
+
+HEAD: Final = Head.HEAD
+"""As the parent of a commit: whatever the session's head is then, nothing if it has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentContent:
+    """Variables that share objects, pickled together: one stream and its out-of-band buffers."""
+
+    id: str
+    members: tuple[str, ...]
+    fingerprint: str
+    """The kernel's own digest; kept and handed back, never looked into."""
+    stream: Buffer
+    buffers: Sequence[Buffer]
+    summaries: dict[str, Summary] = field(default_factory=dict)
+    """One per visible name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentEntry:
+    """A component as a version lists it."""
+
+    id: str
+    members: tuple[str, ...]
+    fingerprint: str
+    digest: bytes
+    """BLAKE3 over the references to stream and buffers: equal digests, equal content."""
+    size: int
+    """Bytes of stream and buffers together, uncompressed."""
+    summaries: dict[str, Summary]
+    since: int
+    """The version that wrote it."""
+    content: bytes
+    """Where the bytes are, encoded (see `docs/format.md`); opaque to callers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a run did to a session: the input of a commit."""
+
+    code: str = ""
+    run_id: str = ""
+    execution_count: int = 0
+    run_seconds: float = 0.0
+    full: bool = False
+    """`changed` is the complete listing; whatever it does not name is gone."""
+    changed: list[ComponentContent] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    """Ids of components."""
+    names_changed: list[str] = field(default_factory=list)
+    names_removed: list[str] = field(default_factory=list)
+    skipped: list[dict[str, Any]] = field(default_factory=list)
+    """The complete list of what this version does not hold: name, type, reason, remedy."""
+    environment: dict[str, Any] = field(default_factory=dict)
+    """Python, platform, and the packages which the pickles need."""
+    filename: str | None = None
+    line: int | None = None
+    cell: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRecord:
+    """A version of a session: what was run, what it changed. Not verified; `Store.listing` verifies."""
+
+    version: int
+    parent: int | None
+    saved_at: str
+    """ISO 8601 with offset."""
+    code: str
+    run_id: str
+    execution_count: int
+    names_changed: tuple[str, ...]
+    names_removed: tuple[str, ...]
+    skipped: tuple[dict[str, Any], ...]
+    environment: dict[str, Any]
+    bytes: int
+    """New bytes written for it, after deduplication and compression."""
+    seconds: float
+    """How long the run took."""
+    label: str | None
+    digest: str
+    """Hex. Covers everything here but bytes and label, the whole delta, and the parent's digest."""
+    filename: str | None = None
+    line: int | None = None
+    cell: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrashedSession:
+    """A session whose file is gone; `Store.recover` brings it back."""
+
+    key: str
+    trashed_at: str
+    reason: str
+    version: int | None
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something a check found."""
+
+    kind: str
+    """``damaged``, ``missing`` or ``untrusted``."""
+    what: str
+    remedy: str

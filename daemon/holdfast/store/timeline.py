@@ -1,0 +1,251 @@
+"""Reading versions: finding a sound copy, verifying who wrote it, and walking the chain to a complete listing."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple, NoReturn
+
+from blake3 import blake3
+
+from .blobs import BlobRef
+from .catalog import Catalog
+from .encoding import decode_delta, decode_record, open_payload, split_version
+from .errors import Damaged, NoSuchVersion, StoreError, Untrusted
+from .packs import RECORD_HEADER, RECORD_MAGIC, VERSION_RECORD, PackFolder
+from .reading import ChunkReader
+from .records import ComponentEntry, VersionRecord
+from .rows import SessionRow, VersionRow, from_blob
+from .seal import Seal
+
+_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
+"""What taking apart a document that is not what it should be can raise."""
+
+
+class Version(NamedTuple):
+    """A version whose digests are right; `trusted` only says that its seal is ours."""
+
+    row: VersionRow
+    meta: dict[str, Any]
+    delta: bytes | None
+    trusted: bool
+
+    @property
+    def is_base(self) -> bool:
+        """Whether the delta is a complete listing, as the signed metadata says."""
+        return bool(self.meta["base"])
+
+    @property
+    def parent(self) -> int | None:
+        """The number of the parent, as the signed metadata says."""
+        parent = self.meta["parent"]
+        return None if parent is None else int(parent)
+
+
+class Timeline:
+    """Reads the versions of sessions. The store's lock is held around every call."""
+
+    def __init__(self, catalog: Catalog, packs: PackFolder, reader: ChunkReader, seal: Seal) -> None:
+        self._catalog = catalog
+        self._packs = packs
+        self._reader = reader
+        self._seal = seal
+
+    # ------------------------------------------------------------------ one version
+
+    def version(self, session: SessionRow, number: int, *, with_delta: bool = False) -> Version:
+        """Return a version, from the catalog or, where that is damaged, from the log.
+
+        Raises:
+            NoSuchVersion: there is none of that number.
+            Damaged: neither copy is what was written.
+        """
+        row = self._catalog.version(session.id, number)
+        if row is None:
+            raise NoSuchVersion(from_blob(session.key), number)
+        delta = self._catalog.delta(session.id, number) if with_delta else None
+        found = self._examine(session, row, delta, with_delta)
+        if found is None or not found.trusted:
+            copy = self._second_copy(session, row)
+            if copy is not None and (found is None or copy.trusted):
+                found = copy
+        if found is None:
+            raise Damaged(
+                "version",
+                f"version {number} of {from_blob(session.key)}",
+                f"Version {number} of {from_blob(session.key)} is damaged. It cannot be restored; versions that do not "
+                f"build on it can: choose one from the history.",
+            )
+        return found
+
+    def _examine(self, session: SessionRow, row: VersionRow, delta: bytes | None, with_delta: bool) -> Version | None:
+        """Return the version if its digests hold and it is the one that the row claims to be."""
+        if blake3(row.meta).digest() != row.digest:
+            return None
+        try:
+            meta = json.loads(row.meta)
+            if meta["session"] != session.uuid.hex() or meta["version"] != row.number:
+                return None
+            if with_delta and (delta is None or blake3(delta).hexdigest() != meta["delta"]):
+                return None
+            if meta["parent"] is not None and not 0 < meta["parent"] < row.number:
+                return None
+        except _UNREADABLE:
+            return None
+        trusted = row.signer == self._seal.key_id and self._seal.verify(row.seal, b"version", row.digest)
+        return Version(row, meta, delta, trusted)
+
+    def _second_copy(self, session: SessionRow, row: VersionRow) -> Version | None:
+        try:
+            head = self._packs.read(row.pack, row.offset, RECORD_HEADER.size)
+            magic, kind, codec, _, _, size, stored, digest, check = RECORD_HEADER.unpack(head)
+            if magic != RECORD_MAGIC or kind != VERSION_RECORD or zlib.crc32(head[:-4]) != check:
+                return None
+            data = self._packs.read(row.pack, row.offset + RECORD_HEADER.size, stored)
+            payload = open_payload(data, codec, size, digest)
+            if payload is None:
+                return None
+            parts = split_version(payload)
+        except (StoreError, ValueError, OverflowError, OSError):
+            return None
+        copy = row._replace(signer=parts.signer, seal=parts.seal, meta=parts.meta, digest=blake3(parts.meta).digest())
+        return self._examine(session, copy, parts.delta, with_delta=True)
+
+    def record(self, session: SessionRow, number: int) -> VersionRecord:
+        """Return a version as people see it. Not verified.
+
+        Raises:
+            NoSuchVersion: there is none of that number.
+            Damaged: it cannot be read.
+        """
+        found = self.version(session, number)
+        what = f"version {number} of {from_blob(session.key)}"
+        label = None if found.row.label is None else from_blob(found.row.label)
+
+        def read(ref: BlobRef) -> bytes:
+            return self._reader.blob(ref, what)
+
+        try:
+            return decode_record(found.meta, found.row.digest, found.row.written, label, read)
+        except _UNREADABLE as error:
+            raise Damaged(
+                "version",
+                what,
+                f"What was noted about {what} cannot be read. Its variables may still be restored.",
+            ) from error
+
+    # ------------------------------------------------------------------ trust
+
+    def verify_position(self, session: SessionRow) -> None:
+        """Check that the session stands where this user's daemon put it, and that nothing newer was hidden.
+
+        Raises:
+            Untrusted: it does not.
+        """
+        key = from_blob(session.key)
+        if session.signer != self._seal.key_id or not self._seal.verify(session.seal, *position(session)):
+            self._refuse(session.signer, f"the saved state of {key}")
+        if self._catalog.newest(session.id) >= session.next:
+            raise Untrusted(
+                "rolled_back",
+                f"The saved state of {key} was set back to an older version by something other than Holdfast. Nothing "
+                f"was restored. Its history lists all versions; restore the one you want.",
+            )
+
+    def require_trusted(self, session: SessionRow, version: Version) -> None:
+        """Check a version's seal.
+
+        Raises:
+            Untrusted: it is not this user's.
+        """
+        if not version.trusted:
+            self._refuse(version.row.signer, f"version {version.row.number} of {from_blob(session.key)}")
+
+    def _refuse(self, signer: bytes, what: str) -> NoReturn:
+        if signer == self._seal.key_id:
+            raise Untrusted(
+                "wrong_seal",
+                f"The seal of {what} does not match: it was changed by something other than Holdfast. It was not "
+                f"restored, since restoring runs code. Restore another version from the history, or run the "
+                f"file again.",
+            )
+        who = self._catalog.signer(signer)
+        by = f" by {who}" if who else ""
+        raise Untrusted(
+            "unknown_signer",
+            f"This is not state that you saved on this machine: {what} was signed with another key{by}. It was not "
+            f"restored, since restoring runs code. If you trust where it comes from, trust it; otherwise "
+            f"run the file again.",
+        )
+
+    # ------------------------------------------------------------------ listings
+
+    def chain(self, session: SessionRow, number: int) -> list[Version]:
+        """Return the versions from the last complete listing to this one, each verified against seal and parent.
+
+        Raises:
+            NoSuchVersion, Damaged, Untrusted.
+        """
+        chain: list[Version] = []
+        for version in self._ancestry(session, number):
+            self.require_trusted(session, version)
+            chain.append(version)
+        chain.reverse()
+        return chain
+
+    def _ancestry(self, session: SessionRow, number: int) -> Iterator[Version]:
+        at: int | None = number
+        expected: str | None = None
+        while at is not None:
+            try:
+                version = self.version(session, at, with_delta=True)
+            except NoSuchVersion as error:
+                if at == number:
+                    raise
+                raise _broken_chain(session, number, at) from error
+            if expected is not None and version.row.digest.hex() != expected:
+                raise _broken_chain(session, number, at)
+            yield version
+            if version.is_base:
+                return
+            # Parents have lower numbers (checked when read), so this ends.
+            at, expected = version.parent, version.meta["parentDigest"]
+        raise _broken_chain(session, number, number)
+
+    def listing(self, session: SessionRow, number: int) -> dict[str, ComponentEntry]:
+        """Return the components of a version by id.
+
+        Raises:
+            NoSuchVersion, Damaged, Untrusted.
+        """
+        entries: dict[str, ComponentEntry] = {}
+        try:
+            for version in self.chain(session, number):
+                assert version.delta is not None
+                delta = decode_delta(version.delta)
+                if version.is_base:
+                    entries.clear()
+                for gone in delta.removed:
+                    entries.pop(gone, None)
+                for entry in delta.changed:
+                    entries[entry.id] = entry
+        except _UNREADABLE as error:
+            raise _broken_chain(session, number, number) from error
+        return entries
+
+
+def position(session: SessionRow) -> tuple[bytes, bytes, bytes]:
+    """Return what the seal of a session's position covers."""
+    stand = f"{session.head} {session.tip} {session.next}".encode("ascii")
+    return b"position", session.uuid, stand
+
+
+def _broken_chain(session: SessionRow, number: int, at: int) -> Damaged:
+    key = from_blob(session.key)
+    return Damaged(
+        "listing",
+        f"version {number} of {key}",
+        f"Version {number} of {key} builds on version {at}, which is missing or damaged, so its list of variables "
+        f"cannot be read. Nothing was changed; restore another version from the history.",
+    )

@@ -1,0 +1,70 @@
+"""Making changes and reading sessions back, for the tests of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from holdfast.store.records import Change, ComponentContent
+from holdfast.store.store import Store
+
+KEY = b"k" * 32
+OTHER_KEY = b"o" * 32
+
+Value = tuple[bytes, tuple[bytes, ...]]
+"""A variable as the store sees it: a stream and its buffers."""
+
+
+def component(name: str, stream: bytes, *buffers: bytes | bytearray | memoryview) -> ComponentContent:
+    """Return a component that holds one variable."""
+    return ComponentContent(
+        id=name,
+        members=(name,),
+        fingerprint=f"fp-{name}",
+        stream=stream,
+        buffers=buffers,
+        summaries={name: {"name": name, "type": "bytes", "preview": repr(stream[:20])}},
+    )
+
+
+def change(
+    values: Mapping[str, bytes | Value] | None = None,
+    *,
+    removed: Sequence[str] = (),
+    full: bool = False,
+    code: str = "",
+) -> Change:
+    """Return a change that sets variables and removes others."""
+    changed = []
+    for name, value in (values or {}).items():
+        stream, buffers = (value, ()) if isinstance(value, bytes) else value
+        changed.append(component(name, stream, *buffers))
+    return Change(
+        code=code,
+        run_id="run",
+        full=full,
+        changed=changed,
+        removed=list(removed),
+        names_changed=[c.id for c in changed],
+        names_removed=list(removed),
+        environment={"python": "3.11.7", "packages": {}},
+    )
+
+
+def values(store: Store, key: str, version: int | None = None) -> dict[str, Value]:
+    """Read a version whole."""
+    found: dict[str, Value] = {}
+    for name, entry in store.listing(key, version).items():
+        content = store.read(entry)
+        found[name] = (bytes(content.stream), tuple(bytes(buffer) for buffer in content.buffers))
+    return found
+
+
+def streams(store: Store, key: str, version: int | None = None) -> dict[str, bytes]:
+    """Read the streams of a version."""
+    return {name: stream for name, (stream, _) in values(store, key, version).items()}
+
+
+def packs(folder: Path) -> list[Path]:
+    """Return the pack files of a state folder."""
+    return sorted((folder / "packs").iterdir())
