@@ -1,0 +1,1 @@
+"""Capture of a session: names, components, pickles, snapshots, and the way back."""

@@ -1,0 +1,125 @@
+"""How numpy arrays are taken apart: owners of memory out of band, views as views of their owner.
+
+numpy is never imported here; whoever has an array has numpy.
+"""
+
+from __future__ import annotations
+
+import sys
+from pickle import PickleBuffer
+from typing import TYPE_CHECKING, Any
+
+from . import rebuild
+
+if TYPE_CHECKING:
+    from .pickler import ComponentPickler
+
+IN_BAND_BYTES = 1 << 12
+"""Smaller buffers travel inside the pickle stream: a buffer of its own costs more than the copy."""
+
+
+def is_array_type(kind: type) -> bool:
+    """Whether instances are numpy arrays without a reduction of their own."""
+    numpy: Any = sys.modules.get("numpy")
+    ndarray = getattr(numpy, "ndarray", None)
+    if ndarray is None or not issubclass(kind, ndarray):
+        return False
+    return kind is ndarray or (
+        kind.__reduce__ is ndarray.__reduce__
+        and kind.__reduce_ex__ is ndarray.__reduce_ex__
+        and kind.__setstate__ is ndarray.__setstate__  # type: ignore[attr-defined]
+        and kind is not getattr(numpy, "memmap", None)
+    )
+
+
+def reduce_array(pickler: ComponentPickler, array: Any) -> Any:
+    """Return the reduce value of an array: its memory, or where in another object's memory it lies."""
+    numpy: Any = sys.modules["numpy"]
+    cls, dtype = type(array), array.dtype
+    if (dtype.hasobject and dtype.kind != "O") or dtype.kind == "T":
+        # Structures that hold objects, and strings on a heap of their own: as numpy does it, without sharing.
+        return array.__reduce_ex__(5)
+    root = _owner(numpy, array)
+    if root is array:
+        reduced = _reduce_owner(numpy, cls, array)
+    elif root is None:
+        reduced = _reduce_owner(numpy, cls, array.copy(order="K"))
+    else:
+        reduced = _reduce_view(numpy, cls, array, root)
+    attributes = getattr(array, "__dict__", None)
+    if attributes and len(reduced) == 2:
+        return (*reduced, attributes, None, None, rebuild.set_dict)
+    return reduced
+
+
+def is_exported(value: Any) -> bool:
+    """Whether pickling `value` leaves a buffer that shows its memory."""
+    if type(value).__name__ != "ndarray" or value.dtype.hasobject or value.nbytes < IN_BAND_BYTES:
+        return False
+    return _owner(sys.modules["numpy"], value) is value
+
+
+def _owner(numpy: Any, array: Any) -> Any:
+    """Return the object whose memory `array` shows: an array (maybe itself), bytes, a bytearray; None if unknown."""
+    current = array
+    while True:
+        base = current.base
+        if base is None:
+            return current if _is_compact(current) else None
+        if rebuild.mapped.get(id(current), _nothing)() is current:
+            return current
+        if type(base).__name__ == "DummyArray":
+            base = base.base
+        if isinstance(base, numpy.ndarray):
+            current = base
+            continue
+        owner = base.obj if isinstance(base, memoryview) else base
+        if isinstance(owner, numpy.ndarray):
+            current = owner
+            continue
+        return owner if isinstance(owner, (bytes, bytearray)) and array.size and not array.dtype.hasobject else None
+
+
+def _nothing() -> None:
+    return None
+
+
+def _axes(array: Any) -> tuple[int, ...]:
+    """Return the axes from the slowest to the fastest in memory."""
+    return tuple(sorted(range(array.ndim), key=lambda axis: (-array.strides[axis], -array.shape[axis])))
+
+
+def _is_compact(array: Any) -> bool:
+    """Whether an owner's items fill its memory without gaps, whatever the order of its axes."""
+    if array.flags.c_contiguous or array.flags.f_contiguous:
+        return True
+    compact: bool = array.transpose(_axes(array)).flags.c_contiguous
+    return compact
+
+
+def _reduce_owner(numpy: Any, cls: type, array: Any) -> Any:
+    writeable = array.flags.writeable
+    if array.dtype.hasobject:
+        items = list(array.ravel(order="K"))
+        made = rebuild.object_array, (cls, array.shape, _axes(array))
+        return (*made, (items, writeable), None, None, rebuild.fill_object_array)
+    memory = array.view(numpy.ndarray).ravel(order="K").view(numpy.uint8)
+    return rebuild.array, (cls, array.dtype, array.shape, array.strides, writeable, PickleBuffer(memory))
+
+
+def _reduce_view(numpy: Any, cls: type, array: Any, root: Any) -> Any:
+    if isinstance(root, numpy.ndarray):
+        start, size = _start(root), root.nbytes
+    else:
+        start, size = _start(numpy.frombuffer(root, numpy.uint8)), len(root)
+    offset = _start(array) - start
+    if not array.size or not 0 <= offset <= size:
+        return _reduce_owner(numpy, cls, array.copy(order="K"))
+    return rebuild.array_view, (
+        cls, root, offset, array.dtype, array.shape, array.strides, array.flags.writeable,
+    )  # fmt: skip
+
+
+def _start(array: Any) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address

@@ -1,0 +1,332 @@
+"""Pickling the members of one component into one stream, and noting what was met on the way.
+
+The stream is one pickle per member, in order, by one pickler: the later ones refer to the memo of the earlier ones.
+"""
+
+from __future__ import annotations
+
+import builtins
+import enum
+import io
+import pickle
+import sys
+import types
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import compress
+from typing import Any
+
+from . import arrays, frames, rebuild, recipes, reducers
+from .components import DEFINITION as DEFINITION_PREFIX
+from .components import is_visible
+from .definitions import TYPE_VARIABLES, Definitions
+from .kinds import COUNTED, DEFINITION, TIES, Kinds, is_importable_type, set_free
+from .reducers import Token
+
+PROTOCOL = 5
+_WITH_STATE_SETTER = 6
+_COUNTED_ROOTS = frozenset({"ndarray", "DataFrame", "Series"})
+"""Types whose instances keep references of their own to their parts, but not to themselves."""
+
+
+class NotPicklable(Exception):
+    """A member of a component can't be pickled.
+
+    Attributes:
+        member: the member's name.
+        cause: what was raised.
+        culprit: the object that was being taken apart then.
+    """
+
+    def __init__(self, member: str, cause: BaseException, culprit: object) -> None:
+        super().__init__(member)
+        self.member = member
+        self.cause = cause
+        self.culprit = culprit
+
+
+@dataclass
+class Pickled:
+    """A component's stream, and what was met while it was made.
+
+    Attributes:
+        buffers: out-of-band, in order.
+        ties: objects that tie variables together, by id, in the order in which they were met; keeps them alive.
+        counted: how often each of those was met whose references are counted.
+        refs: how often each hidden member of another component was pointed at.
+        own: how often each hidden member of this component was.
+        met: the definitions pointed at, by hidden id.
+        names: globals which the code of its functions names.
+        segments: for each member the ids that tie, when there are several members.
+        modules: names of the modules that the stream imports from.
+    """
+
+    members: tuple[str, ...]
+    stream: bytes
+    buffers: list[memoryview]
+    ties: dict[int, Any]
+    counted: dict[int, int]
+    refs: dict[str, int]
+    own: dict[str, int]
+    met: dict[str, Any]
+    names: frozenset[str]
+    dynamic: bool
+    segments: list[set[int]]
+    modules: set[str]
+
+
+set_free(Token)
+
+
+class Session:
+    """What picklers need to know of the session."""
+
+    def __init__(self, module: types.ModuleType, definitions: Definitions) -> None:
+        self.module = module
+        self.namespace = module.__dict__
+        self.definitions = definitions
+        self.namespace_token = Token(rebuild.namespace)
+        self.submodules: set[str] = set()
+        """Modules that the session imported as ``import package.module``, which binds the package alone."""
+        self.plain_objects = recipes.PlainObjects()
+        self._special: dict[int, tuple[str, ...]] = {}
+        self._modules = -1
+
+    def special(self) -> dict[int, tuple[str, ...]]:
+        """Return the dicts that are known by whose they are, by id: namespaces of modules."""
+        if self._modules != len(sys.modules):
+            self._modules = len(sys.modules)
+            self._special = {
+                id(module.__dict__): ("vars", name)
+                for name, module in tuple(sys.modules.items())
+                if isinstance(module, types.ModuleType) and module.__name__ == name
+            }
+            self._special[id(builtins.__dict__)] = ("vars", "builtins")
+            self._special[id(self.namespace)] = ("ns",)
+        return self._special
+
+
+class _Dispatch(dict[type, recipes.Recipe]):
+    def __missing__(self, kind: type) -> recipes.Recipe:
+        found, lasting = _recipe_for(kind)
+        self[kind] = found
+        if lasting:
+            _LASTING[kind] = found
+        return found
+
+
+def _recipe_for(kind: type) -> tuple[recipes.Recipe, bool]:
+    """Return the recipe for a type, and whether it may be remembered: session classes are not kept alive by it."""
+    importable = is_importable_type(kind)
+    if issubclass(kind, type):
+        return reducers.reduce_class, importable
+    if issubclass(kind, types.ModuleType):
+        return reducers.reduce_module, importable
+    if isinstance(kind, enum.EnumMeta):
+        return (recipes.plain if importable else reducers.reduce_enum_member), importable
+    if arrays.is_array_type(kind):
+        return arrays.reduce_array, importable
+    if issubclass(kind, BaseException):
+        return recipes.exception, importable
+    if (framed := frames.recipe_for(kind)) is not None:
+        return framed, importable
+    if importable and (found := recipes.singletons_of(kind)):
+
+        def by_identity(pickler: ComponentPickler, thing: Any) -> Any:
+            where = found.get(id(thing))
+            return NotImplemented if where is None else pickler.known_as(rebuild.module_entry, where, thing)
+
+        return by_identity, True
+    return recipes.plain, importable
+
+
+def _marking(session: Session, visited: list[Any]) -> Callable[[Any], Any]:
+    special = session.special()
+
+    def mark(thing: Any) -> Any:
+        visited.append(thing)
+        return special.get(id(thing)) if type(thing) is dict else None
+
+    return mark
+
+
+def _collecting(buffers: list[memoryview]) -> Callable[[pickle.PickleBuffer], bool]:
+    def collect(buffer: pickle.PickleBuffer) -> bool:
+        view = buffer.raw()
+        if view.nbytes < arrays.IN_BAND_BYTES:
+            return True
+        buffers.append(view)
+        return False
+
+    return collect
+
+
+class ComponentPickler(pickle.Pickler):
+    """The C pickler with our reducers.
+
+    Attributes:
+        visited: gets every object it comes by, atoms and repetitions included.
+        own: the definitions pickled by value, by hidden id.
+        deferred: cells whose contents come with the function that closes over them, by id.
+        filled: cells whose contents were written.
+        weak: how often something was met that is only weakly referenced.
+        shared: objects that are stored as where a library keeps them, by id; they tie nothing together.
+    """
+
+    def __init__(self, file: Any, session: Session, own: dict[str, Any], *, mark: bool) -> None:
+        self.visited: list[Any] = []
+        self.buffers: list[memoryview] = []
+        self.session = session
+        self.own = own
+        self.met: dict[str, Any] = {}
+        self.names: set[str] = set()
+        self.dynamic = False
+        self.deferred: set[int] = set()
+        self.filled: set[int] = set()
+        self.weak: Counter[int] = Counter()
+        self.shared: set[int] = set()
+        self.modules: set[str] = set()
+        self._dispatch = _Dispatch(_LASTING)
+        # No callback is a method of this object: the circle would keep alive all that was pickled.
+        # A list's append as the callback costs a fifth of a function in Python. It returns None: no persistent id.
+        visit = _marking(session, self.visited) if mark else self.visited.append
+        self.persistent_id = visit  # type: ignore[method-assign]
+        super().__init__(file, PROTOCOL, buffer_callback=_collecting(self.buffers))
+        self.persistent_id = visit  # type: ignore[method-assign]
+
+    def reducer_override(self, thing: Any) -> Any:
+        """Return the reduce value of anything that is not of an exact builtin container type."""
+        reduced = self._dispatch[type(thing)](self, thing)
+        if reduced.__class__ is tuple and len(reduced) == _WITH_STATE_SETTER:
+            # Pickle meets the object once more, to hand it to the function that sets its state.
+            self.weak[id(thing)] += 1
+        return reduced
+
+    def known_as(self, function: Any, arguments: tuple[Any, ...], thing: Any) -> Any:
+        """Return the reduce value of an object that a library keeps, and that is the same for the whole process."""
+        self.shared.add(id(thing))
+        return function, arguments
+
+    def definitions_importable(self, definition: Any) -> bool:
+        """Whether a definition is pickled by module and name; notes the module."""
+        if not self.session.definitions.importable(definition):
+            return False
+        self.modules.add(definition.__module__)
+        return True
+
+    def point_at(self, definition: Any) -> Any:
+        """Return the reduce value that points at a definition of another component, None if it is one of our own."""
+        hidden = self.session.definitions.hidden_of(definition)
+        if hidden in self.own:
+            return None
+        self.met[hidden] = definition
+        return rebuild.member, (hidden,)
+
+
+def _reduce_builtin(pickler: ComponentPickler, function: Any) -> Any:
+    pickler.modules.add(str(function.__module__))
+    return NotImplemented
+
+
+def _reduce_object(pickler: ComponentPickler, thing: object) -> Any:
+    where = pickler.session.plain_objects.where(thing)
+    return NotImplemented if where is None else pickler.known_as(rebuild.module_entry, where, thing)
+
+
+_LASTING: dict[type, recipes.Recipe] = {
+    **recipes.RECIPES,
+    Token: reducers.reduce_token,
+    object: _reduce_object,
+    types.FunctionType: reducers.reduce_function,
+    types.BuiltinFunctionType: _reduce_builtin,
+    types.ModuleType: reducers.reduce_module,
+    type: reducers.reduce_class,
+    **dict.fromkeys(TYPE_VARIABLES, reducers.reduce_type_variable),
+}
+
+
+def pickle_members(
+    session: Session, members: Sequence[tuple[str, Any]], kinds: Kinds, *, mark: bool = False
+) -> Pickled:
+    """Pickle the members of a component together.
+
+    Args:
+        members: names and values; hidden names are definitions, pickled by value here and pointed at elsewhere.
+        mark: watch for the namespaces of modules, which are stored as whose they are. Done when one was met.
+
+    Raises:
+        NotPicklable: a member failed; nothing of the others is lost by it.
+    """
+    own = {name: value for name, value in members if name.startswith(DEFINITION_PREFIX)}
+    file = io.BytesIO()
+    pickler = ComponentPickler(file, session, own, mark=mark)
+    visited = pickler.visited
+    ends = []
+    for name, value in members:
+        try:
+            pickler.dump(value)
+        except BaseException as error:  # reducers are code of users and libraries: they may even exit
+            raise NotPicklable(name, error, visited[-1] if visited else value) from error
+        ends.append(len(visited))
+    seen = list(compress(visited, map(kinds.__getitem__, map(type, visited))))
+    ties = {id(thing): thing for thing in seen if kinds[type(thing)] & TIES}
+    if ties and not mark and not ties.keys().isdisjoint(session.special()):
+        return pickle_members(session, members, kinds, mark=True)
+    if mark:
+        pickler.shared |= ties.keys() & session.special()
+    for key in pickler.shared:
+        ties.pop(key, None)
+    counted = Counter([id(thing) for thing in seen if kinds[type(thing)] == COUNTED])
+    if pickler.weak:
+        counted.subtract({key: count for key, count in pickler.weak.items() if key in counted})
+    for name, value in members:
+        if kinds[type(value)] == TIES and type(value).__name__ in _COUNTED_ROOTS and is_visible(name):
+            # The buffer that is about to be sent is one more reference.
+            sent = arrays.is_exported(value)
+            counted[id(value)] = sum(1 for thing in seen if thing is value) + sent - pickler.weak[id(value)]
+    refs, inner = _count_definitions(pickler, own, seen, kinds)
+    segments = _segments(visited, kinds, ends, own, pickler.shared) if len(members) > 1 else []
+    return Pickled(
+        members=tuple(name for name, _ in members),
+        stream=file.getvalue(),
+        buffers=pickler.buffers,
+        ties=ties,
+        counted=counted,
+        refs=refs,
+        own=inner,
+        met=pickler.met,
+        names=frozenset(pickler.names),
+        dynamic=pickler.dynamic,
+        segments=segments,
+        modules=pickler.modules,
+    )
+
+
+def _count_definitions(
+    pickler: ComponentPickler, own: dict[str, Any], seen: list[Any], kinds: Kinds
+) -> tuple[dict[str, int], dict[str, int]]:
+    if not own and not pickler.met:
+        return {}, {}
+    counts = Counter([id(thing) for thing in seen if kinds[type(thing)] == DEFINITION])
+    counts.subtract(pickler.weak)
+    refs = {hidden: counts[id(definition)] for hidden, definition in pickler.met.items()}
+    # One time each was the start of its own pickle, which is no reference.
+    inner = {hidden: counts[id(definition)] - 1 for hidden, definition in own.items()}
+    return refs, inner
+
+
+def _segments(
+    visited: list[Any], kinds: Kinds, ends: list[int], own: dict[str, Any], shared: set[int]
+) -> list[set[int]]:
+    own_ids = set(map(id, own.values()))
+    segments = []
+    start = 0
+    for end in ends:
+        part = visited[start:end]
+        segment = {id(thing) for thing in part if kinds[type(thing)] & TIES}
+        if own_ids:
+            segment |= own_ids.intersection(map(id, part))
+        segments.append(segment - shared)
+        start = end
+    return segments

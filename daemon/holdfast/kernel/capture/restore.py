@@ -1,0 +1,248 @@
+"""The way back: components are unpickled, each after those it points to, and become variables of the session."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from . import rebuild
+from .components import AMBIENT, DEFINITION, Lost, Partition, Record, SavedComponent, is_visible
+from .names import names_of_function
+from .pickler import Session
+
+
+@dataclass(frozen=True)
+class RestoreOutcome:
+    """What a restore brought back.
+
+    Attributes:
+        restored: names of the variables that are there.
+        failed: the variables that are not, why, and what would help; what was saved of them is untouched.
+    """
+
+    restored: list[str]
+    failed: list[Lost]
+
+
+class CannotLoad(Exception):
+    """A component could not be loaded; `blame` is the hidden member of another one if that is the reason."""
+
+    def __init__(self, reason: str, blame: str | None = None) -> None:
+        super().__init__(reason)
+        self.blame = blame
+
+
+@dataclass
+class _Learned:
+    """What loading a component says about it."""
+
+    refs: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
+    dynamic: bool = False
+
+
+class _ComponentUnpickler(pickle.Unpickler):
+    def __init__(self, component: SavedComponent, restoration: Restoration) -> None:
+        super().__init__(io.BytesIO(component.stream), buffers=component.buffers)
+        self._restoration = restoration
+        self.learned = _Learned()
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return what a pickle names; our own names mean this module wherever the package was imported from."""
+        if module == rebuild.MODULE:
+            supplied = _SUPPLIED.get(name)
+            return getattr(rebuild, name) if supplied is None else partial(supplied, self)
+        if module == "__main__":
+            return self._restoration.named(name)
+        return super().find_class(module, name)
+
+    def persistent_load(self, pid: Any) -> Any:
+        """Return the namespace of the session or of a module."""
+        return self._namespace() if pid[0] == "ns" else rebuild.module_globals(pid[1])
+
+    def _member(self, hidden: str) -> Any:
+        self.learned.refs.add(hidden)
+        return self._restoration.member(hidden)
+
+    def _namespace(self) -> dict[str, Any]:
+        return self._restoration.session.namespace
+
+    def _session_module(self) -> Any:
+        return self._restoration.session.module
+
+    def _import_module(self, name: str, *submodules: str) -> Any:
+        self._restoration.session.submodules.update(submodules)
+        return rebuild.import_module(name, *submodules)
+
+    def _make_function(self, code: Any, variables: dict[str, Any], name: str, closure: Any) -> Any:
+        if variables is self._restoration.session.namespace:
+            used = names_of_function(code)
+            self.learned.names |= used.names
+            self.learned.dynamic = self.learned.dynamic or used.dynamic
+        return rebuild.make_function(code, variables, name, closure)
+
+
+_SUPPLIED: dict[str, Any] = {
+    "member": _ComponentUnpickler._member,
+    "namespace": _ComponentUnpickler._namespace,
+    "session_module": _ComponentUnpickler._session_module,
+    "import_module": _ComponentUnpickler._import_module,
+    "make_function": _ComponentUnpickler._make_function,
+}
+
+
+class Restoration:
+    """One restore: which components there are, which are loaded, and what became of them.
+
+    Args:
+        live: return the living definition with a hidden id if that is to be used instead of the saved one, else None.
+    """
+
+    def __init__(self, session: Session, components: Iterable[SavedComponent], live: Any) -> None:
+        self.session = session
+        self._live = live
+        self.values: dict[str, Any] = {}
+        self.records: dict[str, Record] = {}
+        self.failures: dict[str, tuple[SavedComponent, BaseException]] = {}
+        self._home = {member: component for component in components for member in component.members}
+        self._loading: set[str] = set()
+
+    def load_all(self, components: Iterable[SavedComponent]) -> None:
+        """Load components; those that fail are tried once more when all others are variables of the session.
+
+        Code of users that runs while objects are made (``__setstate__``) may use variables that come later.
+        """
+        for component in components:
+            self._try(component)
+        self.bind()
+        again = [component for component, error in self.failures.values() if not isinstance(error, RecursionError)]
+        self.failures.clear()
+        for component in again:
+            self._try(component)
+        self.bind()
+
+    def bind(self) -> None:
+        """Make variables of what is loaded."""
+        self.session.namespace.update((member, value) for member, value in self.values.items() if is_visible(member))
+
+    def _try(self, component: SavedComponent) -> None:
+        if component.id in self.records or component.id in self.failures:
+            return
+        try:
+            self._load(component)
+        except BaseException as error:  # noqa: BLE001 - code of users and libraries runs here, and raises anything
+            self.failures[component.id] = (component, error)
+
+    def _load(self, component: SavedComponent) -> None:
+        if component.id in self._loading:
+            raise CannotLoad("two saved parts of the session need each other to be loaded first")
+        self._loading.add(component.id)
+        unpickler = _ComponentUnpickler(component, self)
+        try:
+            values = {member: unpickler.load() for member in component.members}
+        finally:
+            # Its memo holds every object, and what stands for `member` holds it: a circle.
+            unpickler.memo = {}
+            self._loading.discard(component.id)
+        for member, value in values.items():
+            if member.startswith(DEFINITION):
+                self.session.definitions.register(value, member)
+        self.values.update(values)
+        learned = unpickler.learned
+        self.records[component.id] = Record(
+            id=component.id,
+            members=component.members,
+            fingerprint=component.fingerprint,
+            refs=dict.fromkeys(learned.refs, 1),
+            refs_counted=not learned.refs,
+            names=frozenset(learned.names),
+            dynamic=learned.dynamic,
+        )
+
+    def member(self, hidden: str) -> Any:
+        """Return the definition with a hidden id, loading its component if need be."""
+        if hidden in self.values:
+            return self.values[hidden]
+        living = self._live(hidden)
+        if living is not None:
+            return living
+        return self.saved_member(hidden)
+
+    def saved_member(self, hidden: str) -> Any:
+        """Return a member as it was saved."""
+        component = self._home.get(hidden)
+        if component is None:
+            raise CannotLoad("a function or class that it needs is missing from what was saved", hidden)
+        failure = self.failures.get(component.id)
+        if failure is not None:
+            raise CannotLoad(f"a function or class that it needs could not be loaded: {failure[1]}", hidden)
+        if component.id not in self.records:
+            try:
+                self._load(component)
+            except CannotLoad:
+                raise
+            except BaseException as error:  # as in _try; the reason goes up to whoever needs it
+                self.failures[component.id] = (component, error)
+                raise CannotLoad(
+                    f"a function or class that it needs could not be loaded: {say(error)}", hidden
+                ) from error
+        return self.values[hidden]
+
+    def saved_component(self, hidden: str) -> SavedComponent | None:
+        """Return the saved component of a definition."""
+        return self._home.get(hidden)
+
+    def named(self, path: str) -> Any:
+        """Return what a pickle names as a global of ``__main__``."""
+        first, *attributes = path.split(".")
+        if first in self.values or first not in self._home:
+            found = self.values.get(first, self.session.namespace.get(first))
+        else:
+            found = self.saved_member(first)
+        for attribute in attributes:
+            found = getattr(found, attribute)
+        return found
+
+    def lost(self, names: Collection[str] | None) -> list[Lost]:
+        """Return the variables that could not be loaded."""
+        return [
+            Lost(member, "", say(error), _remedy(error))
+            for component, error in self.failures.values()
+            for member in component.members
+            if is_visible(member) and (names is None or member in names)
+        ]
+
+
+def say(error: BaseException) -> str:
+    """Return in a sentence why something could not be loaded."""
+    if isinstance(error, CannotLoad):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError):
+        return f"it needs the module {error.name}, which can't be imported here"
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - the exception is user code
+        text = ""
+    return f"loading it raised {type(error).__name__}: {text}"[:400]
+
+
+def _remedy(error: BaseException) -> str:
+    cause = error.__cause__ if isinstance(error, CannotLoad) and error.__cause__ else error
+    if isinstance(cause, ModuleNotFoundError):
+        package = str(cause.name).partition(".")[0]
+        return f"install {package} in this environment and restore again; what was saved is untouched"
+    if isinstance(cause, (AttributeError, ImportError)):
+        return "the versions of its packages may have changed: install those it was saved with, or run its cell again"
+    return "run the cell that made it again; what was saved is untouched"
+
+
+def forget_missing(partition: Partition, restoration: Restoration) -> None:
+    """Keep what could not be loaded as it was saved, so that the next capture doesn't remove it from the store."""
+    for component, _ in restoration.failures.values():
+        if all(member.startswith(AMBIENT) for member in component.members):
+            continue
+        partition.add(Record(component.id, component.members, component.fingerprint, kept=component, refs_counted=True))

@@ -1,0 +1,456 @@
+"""The face of the capture engine: what the kernel's loop calls around runs, captures and restores."""
+
+from __future__ import annotations
+
+import sys
+import time
+import types
+from collections.abc import Collection
+from typing import Any, Literal
+
+from . import pages, stamps
+from .ambient import Ambient
+from .background import Background
+from .components import (
+    AMBIENT,
+    DEFINITION,
+    Component,
+    Lost,
+    LostMember,
+    Partition,
+    Record,
+    SavedComponent,
+    is_variable,
+    is_visible,
+    new_id,
+)
+from .definitions import Definitions
+from .environment import Environment
+from .kinds import Kinds, module_of
+from .ledger import Ledger
+from .names import CodeNames, names_of_run
+from .pickler import Session, pickle_members
+from .restore import Restoration, RestoreOutcome, forget_missing
+from .snapshot import CapturePass, Outcome, Snapshot
+
+__all__ = ["Component", "Lost", "RestoreOutcome", "SavedComponent", "SessionCapture", "Snapshot"]
+
+SECONDS_PER_NEW_BYTE = 2e-9
+"""For the estimate of what is captured for the first time: pickling and hashing at half a gigabyte a second."""
+LAST_RESULT = "_"
+SECONDS_TO_COMPARE = 0.005
+"""How long a run that is not saved may be held up to find out what differs from the store."""
+
+
+class SessionCapture:
+    """Captures one session, run by run, and brings it back.
+
+    Args:
+        module: the session's ``__main__``; its namespace holds the variables.
+    """
+
+    def __init__(self, module: types.ModuleType) -> None:
+        self._session = Session(module, Definitions())
+        self._partition = Partition()
+        self._lost: dict[str, LostMember] = {}
+        self._ambient = Ambient()
+        self._environment = Environment()
+        self._background = Background()
+        self._owed: set[str] = set()
+        self._owes_everything = False
+        self._called = False
+        self._run: CodeNames | None = None
+        self._names_known = len(module.__dict__)
+        self._ledger = Ledger()
+        self._ahead: set[str] = set()
+
+    # -- around a run
+
+    def begin_run(self, code: types.CodeType | list[types.CodeType]) -> None:
+        """Take note of what the run is going to touch; call before it."""
+        self._run = names_of_run(code)
+        if self._run.calls:
+            self._owes_everything = self._owes_everything or self._background.is_busy()
+
+    def end_run(self, *, ok: bool) -> None:
+        """Owe what the run touched to the next capture, whether it succeeded or not."""
+        run, self._run = self._run, None
+        if run is None:
+            return
+        self._owed |= run.names
+        if run.submodules:
+            self._notice_submodules(run.submodules)
+        if run.dynamic or (run.calls and self._background.is_busy()):
+            self._owes_everything = True
+        self._called = self._called or run.calls
+        self._notice_new_names()
+
+    def _notice_submodules(self, names: Collection[str]) -> None:
+        """A package that was imported before may have got an attribute: it is saved with its submodules."""
+        for name in names:
+            if name in sys.modules and name not in self._session.submodules:
+                self._session.submodules.add(name)
+                package = name.partition(".")[0]
+                record = self._partition.home.get(package)
+                if record is not None:
+                    record.unchanged_if = None
+                    self._owed.add(package)
+
+    def _notice_new_names(self) -> None:
+        """Names can come and go without being named: by a star import or a library that reaches ``__main__``."""
+        namespace = self._session.namespace
+        self._owed.add(LAST_RESULT)
+        if len(namespace) != self._names_known:
+            self._names_known = len(namespace)
+            self._owed.update(name for name in namespace if is_variable(name) and name not in self._partition.home)
+            self._owed.update(name for name in self._partition.home if is_visible(name) and name not in namespace)
+
+    # -- capture
+
+    def take(self, *, full: bool = False) -> Snapshot:
+        """Pickle what is owed and return what changed; problems of objects are reported, not raised.
+
+        The buffers of the components are views of live memory: send them before user code runs again.
+
+        Args:
+            full: send every component, whether it changed or not.
+        """
+        started = time.perf_counter()
+        try:
+            outcome, touched = self._capture(full)
+        except BaseException:
+            # Half of it is noted: begin again with nothing, and owe everything, what has to be removed included.
+            self._start_over()
+            raise
+        self._environment.note(outcome.modules)
+        self._ahead = set()
+        self._owed.clear()
+        self._owes_everything = self._called = False
+        self._names_known = len(self._session.namespace)
+        return self._send(full, outcome, touched, started)
+
+    def _capture(self, full: bool) -> tuple[Outcome, set[str]]:
+        """Return what was captured, and the members that were looked at."""
+        due = self._due(full)
+        unchanged: set[str] = set()
+        if not full:
+            same: dict[str, bool] = {}
+            unchanged = {member for member in due if self._is_unchanged(member, same)}
+        due -= unchanged
+        outcome = CapturePass(self._session, self._partition, full=full).run(
+            due, [member for member in unchanged if member.startswith(DEFINITION)]
+        )
+        if self._lost and (again := self._recovered(outcome.lost)):
+            outcome.add(CapturePass(self._session, self._partition, full=full).run(again))
+            due |= again
+        touched = due | outcome.lost.keys()
+        if self._lost or outcome.lost:
+            self._update_lost(outcome.lost)
+        if self._called or full:
+            outcome.changed += self._ambient_changes(full)
+        if full:
+            outcome.changed += self._unloaded()
+        return outcome, touched
+
+    def _start_over(self) -> None:
+        kept = [record for record in self._partition.records.values() if record.kept is not None]
+        self._partition = Partition()
+        for record in kept:
+            self._partition.add(record)
+        self._owes_everything = True
+        self._ledger.doubt()
+        self._ambient = Ambient(seen=False)
+
+    def _due(self, full: bool) -> set[str]:
+        """Return the members that may have changed: what is owed, and all that it leads to."""
+        namespace, partition = self._session.namespace, self._partition
+        roots = set(self._owed)
+        if self._called:
+            for record_id in partition.held:
+                roots.update(partition.records[record_id].members)
+        everything = full or self._owes_everything
+        due: set[str] = set()
+        if not everything:
+            reach = partition.reach(roots, self._lost)
+            everything = reach.everything
+            due = reach.members.union(name for name in roots if name in namespace and is_variable(name))
+        if everything:
+            due = {name for name in namespace if is_variable(name)}
+            due.update(member for member in partition.home if not member.startswith(AMBIENT))
+            due.update(self._lost)
+        return due
+
+    def _is_unchanged(self, member: str, same: dict[str, bool]) -> bool:
+        """Whether a member is known to be as it was without pickling it; `same` remembers that of components."""
+        record = self._partition.home.get(member)
+        if record is None or record.fingerprint is None:
+            return False
+        if record.stamp is not None:
+            known = same.get(record.id)
+            if known is None:
+                now = stamps.stamp_of(record.members, self._session.definitions)
+                known = same[record.id] = stamps.is_same(record.stamp, now)
+            return known
+        if record.unchanged_if is not None:
+            return self._session.namespace.get(member) is record.unchanged_if[0]
+        if record.points_at is not None:
+            value = self._session.namespace.get(member)
+            return value is not None and self._session.definitions.object_of(record.points_at) is value
+        return False
+
+    def _unloaded(self) -> list[Component]:
+        """Return what could not be loaded, as it was saved: it stays in the store until its names are bound anew."""
+        return [
+            Component(
+                id=saved.id,
+                members=saved.members,
+                fingerprint=saved.fingerprint,
+                stream=saved.stream,
+                buffers=list(saved.buffers),
+                names=tuple(filter(is_visible, saved.members)),
+                refs=tuple(record.refs),
+            )
+            for record in self._partition.records.values()
+            if (saved := record.kept) is not None
+        ]
+
+    def _recovered(self, lost: dict[str, LostMember]) -> set[str]:
+        """Return what was lost for the loss of a definition that could be saved now."""
+        return {
+            name
+            for name, gone in self._lost.items()
+            if gone.blame is not None and gone.blame not in lost and gone.blame in self._partition.home
+        }
+
+    def _update_lost(self, lost: dict[str, LostMember]) -> None:
+        self._lost.update(lost)
+        for member in self._lost.keys() - lost.keys():
+            record = self._partition.home.get(member)
+            exists = self._exists(member) if record is None else record.kept is not None
+            if not exists:
+                del self._lost[member]
+
+    def _exists(self, member: str) -> bool:
+        if is_visible(member):
+            return member in self._session.namespace
+        return self._session.definitions.object_of(member) is not None
+
+    def _ambient_changes(self, full: bool) -> list[Component]:
+        changes = []
+        for member, stream in self._ambient.changes(full=full):
+            known = self._partition.home.get(member)
+            mark = pages.fingerprint((member,), stream, ())
+            identity = new_id() if known is None else known.id
+            self._partition.add(Record(identity, (member,), mark))
+            changes.append(Component(identity, (member,), mark, stream, [], ()))
+        return changes
+
+    def _send(self, full: bool, outcome: Outcome, touched: set[str], started: float) -> Snapshot:
+        ledger = self._ledger
+        removed, names_removed = ledger.gone(outcome.removed, touched, self._partition)
+        names = sorted({name for component in outcome.changed for name in component.names})
+        return Snapshot(
+            seq=ledger.sent([component.id for component in outcome.changed], removed, names, names_removed),
+            full=full,
+            changed=outcome.changed,
+            removed=removed,
+            skipped=[gone.lost for name, gone in self._lost.items() if is_visible(name) and name.strip("_")],
+            names_changed=names,
+            names_removed=names_removed,
+            environment=self._environment.as_json(),
+            seconds=time.perf_counter() - started,
+        )
+
+    def committed(self, seq: int) -> None:
+        """Take note that the store has a snapshot."""
+        self._ledger.committed(seq)
+
+    def rejected(self, seq: int) -> None:
+        """Take note that the store has not got a snapshot, and won't: all of it is owed again."""
+        for identity in self._ledger.rejected(seq):
+            record = self._partition.records.get(identity)
+            if record is None:
+                continue
+            record.fingerprint = None
+            self._owed.update(record.members)
+            for member in record.members:
+                if member.startswith(AMBIENT):
+                    self._ambient.forget(member)
+                    self._called = True
+
+    def expected_seconds(self) -> float:
+        """Return an estimate of what the next `take` takes, from what pickling the same components took before."""
+        if not self._owed and not self._owes_everything:
+            return 0.0
+        seconds = 0.0
+        counted: set[str] = set()
+        for member in self._due(full=False):
+            record = self._partition.home.get(member)
+            if record is None:
+                seconds += _size(self._session.namespace.get(member)) * SECONDS_PER_NEW_BYTE
+            elif record.id not in counted:
+                counted.add(record.id)
+                seconds += record.seconds
+        return seconds
+
+    def compare(self) -> None:
+        """Find out which variables are no longer as the store has them; call after a run that is not saved.
+
+        Where that takes longer than a moment, all that the run can have touched counts as changed.
+        """
+        due = self._due(full=False)
+        records = {id(record): record for member in due if (record := self._partition.home.get(member)) is not None}
+        quick = sum(record.seconds for record in records.values()) <= SECONDS_TO_COMPARE
+        same: dict[str, bool] = {}
+        self._ahead = {
+            name
+            for record in records.values()
+            if not all(self._is_unchanged(member, same) for member in record.members)
+            and not (quick and self._is_as_stored(record))
+            for name in record.members
+            if is_visible(name)
+        }
+
+    def _is_as_stored(self, record: Record) -> bool:
+        if record.fingerprint is None or not all(map(self._exists, record.members)):
+            return False
+        namespace, definitions = self._session.namespace, self._session.definitions
+        values = [
+            (member, namespace[member] if is_visible(member) else definitions.object_of(member))
+            for member in record.members
+        ]
+        try:
+            pickled = pickle_members(self._session, values, Kinds())
+        except BaseException:  # noqa: BLE001 - code of users and libraries, which may raise SystemExit as well
+            return False
+        return pages.fingerprint(record.members, pickled.stream, pickled.buffers) == record.fingerprint
+
+    def saved_state(self, name: str) -> Literal["saved", "saving", "skipped"]:
+        """Return whether the store has a variable as it is: for listings, and callable from any thread."""
+        if name in self._lost:
+            return "skipped"
+        if self._ledger.is_under_way(name):
+            return "saving"
+        record = self._partition.home.get(name)
+        return "skipped" if record is None or record.fingerprint is None or name in self._ahead else "saved"
+
+    # -- the way back
+
+    def restore(
+        self,
+        components: list[SavedComponent],
+        *,
+        mode: str,
+        names: Collection[str] | None = None,
+        owed: bool | None = None,
+    ) -> RestoreOutcome:
+        """Load saved components; what fails is reported and costs only what needs it.
+
+        Args:
+            components: a whole version (replace), or at least what the wanted names need (merge).
+            mode: "replace": the session becomes this version; "merge": only the wanted names change.
+            names: the wanted names; all of them if None.
+            owed: whether what is loaded has to be captured again since the store's newest version has something else.
+                By default only after a merge. A caller that loads parts of the newest version says False.
+        """
+        if mode == "replace":
+            return self._replace(components, names, owed=bool(owed))
+        return self._merge(components, names, owed=owed is None or owed)
+
+    def _replace(
+        self, components: list[SavedComponent], names: Collection[str] | None, *, owed: bool
+    ) -> RestoreOutcome:
+        namespace = self._session.namespace
+        for name in [name for name in namespace if is_variable(name)]:
+            del namespace[name]
+        wanted = _wanted(components, names)
+        restoration = Restoration(self._session, components, lambda hidden: None)
+        restoration.load_all(wanted)
+        self._partition = Partition()
+        self._lost.clear()
+        self._ahead = set()
+        self._ledger.restart(components)
+        self._owed.clear()
+        self._owes_everything = self._called = False
+        for record in restoration.records.values():
+            if owed:
+                record.fingerprint = None
+            self._partition.add(record)
+        forget_missing(self._partition, restoration)
+        return self._finish(restoration, names)
+
+    def _merge(self, components: list[SavedComponent], names: Collection[str] | None, *, owed: bool) -> RestoreOutcome:
+        partition, definitions = self._partition, self._session.definitions
+
+        def living(hidden: str) -> Any:
+            return definitions.object_of(hidden) if hidden in partition.home else None
+
+        wanted = _wanted(components, names)
+        restoration = Restoration(self._session, components, living)
+        restoration.load_all(wanted)
+        for component in wanted:
+            self._prefer_saved(component, restoration)
+        for record in restoration.records.values():
+            present = partition.records.get(record.id)
+            same = present is not None and present.fingerprint == record.fingerprint
+            strange = any(member in partition.home for member in record.members)
+            if (owed or strange) and not same:
+                self._owed.update(record.members)
+            else:
+                partition.add(record)
+                self._ledger.has(record)
+        for name in [name for name in self._lost if name in restoration.values]:
+            del self._lost[name]
+        return self._finish(restoration, names)
+
+    def _prefer_saved(self, component: SavedComponent, restoration: Restoration) -> None:
+        """A definition that was asked for by name comes back as saved, though it is still alive in another state."""
+        for name in component.members:
+            value = restoration.values.get(name)
+            record = restoration.records.get(component.id)
+            if record is None or len(record.refs) != 1 or value is None:
+                continue
+            (hidden,) = record.refs
+            present = self._partition.home.get(hidden)
+            if present is None or self._session.definitions.object_of(hidden) is not value:
+                continue
+            saved = restoration.saved_component(hidden)
+            if saved is not None and (saved.fingerprint != present.fingerprint or not present.members):
+                restoration.values[name] = restoration.saved_member(hidden)
+                restoration.bind()
+
+    def _finish(self, restoration: Restoration, names: Collection[str] | None) -> RestoreOutcome:
+        failed = restoration.lost(names)
+        for member, value in restoration.values.items():
+            if member.startswith(AMBIENT):
+                reason = self._ambient.restore(member, value)
+                if reason is not None:
+                    failed.append(Lost(member[len(AMBIENT) :], "ambient state", reason, "set it again in a cell"))
+        for lost in failed:
+            if lost.name in self._partition.home:
+                self._lost[lost.name] = LostMember(lost, None, True)
+        self._names_known = len(self._session.namespace)
+        restored = sorted(
+            member for member in restoration.values if is_visible(member) and (names is None or member in names)
+        )
+        return RestoreOutcome(restored, failed)
+
+
+def _wanted(components: list[SavedComponent], names: Collection[str] | None) -> list[SavedComponent]:
+    if names is None:
+        return components
+    return [component for component in components if any(member in names for member in component.members)]
+
+
+def _size(value: Any) -> int:
+    """Return a quick guess at the bytes of a value; calls nothing of the user's."""
+    kind = type(value)
+    package = module_of(kind).partition(".")[0]
+    if package == "numpy" and kind.__name__ == "ndarray":
+        return int(value.nbytes)
+    if package == "pandas" and kind.__name__ in ("DataFrame", "Series"):
+        return int(value.size) * 8
+    return sys.getsizeof(value) if any(kind is known for known in _MEASURED) else 0
+
+
+_MEASURED = (list, dict, set, tuple, str, bytes, bytearray)

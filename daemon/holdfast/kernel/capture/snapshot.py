@@ -1,0 +1,402 @@
+"""One capture: pickle the members that are due, group those that share something, and say what can't be kept."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import escapes, grouping, losses, pages, stamps
+from .components import (
+    DEFINITION,
+    Component,
+    Lost,
+    LostMember,
+    Partition,
+    Record,
+    is_visible,
+    new_id,
+)
+from .deep import CAN_GO_DEEP, run_deep
+from .definitions import own_functions
+from .grouping import Group
+from .kinds import ATOMS, Kinds
+from .pickler import NotPicklable, Pickled, Session, pickle_members
+
+REMEMBERED_BYTES = 1 << 12
+"""Immutable values up to this size are remembered as objects, so that meeting them again costs nothing."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What changed in the session since the last one.
+
+    Attributes:
+        full: `changed` is all there is; every other component of the store is gone.
+        removed: ids of components that are gone.
+        skipped: the complete list of variables that can't be kept.
+        names_changed: variables whose component changed.
+        names_removed: variables that were kept before and are gone, or can't be kept any more.
+    """
+
+    seq: int
+    full: bool
+    changed: list[Component]
+    removed: list[str]
+    skipped: list[Lost]
+    names_changed: list[str]
+    names_removed: list[str]
+    environment: dict[str, Any]
+    seconds: float
+
+
+@dataclass
+class Outcome:
+    """What a capture pass found.
+
+    Attributes:
+        changed: components that the store has to be sent.
+        removed: ids of components that are no more.
+        lost: members that could not be kept in this pass.
+        modules: names of modules which the changed components import from.
+    """
+
+    changed: list[Component] = field(default_factory=list)
+    removed: set[str] = field(default_factory=set)
+    lost: dict[str, LostMember] = field(default_factory=dict)
+    modules: set[str] = field(default_factory=set)
+
+    def add(self, later: Outcome) -> None:
+        """Add what a later pass of the same capture found."""
+        again = {component.id for component in later.changed}
+        self.changed = [component for component in self.changed if component.id not in again] + later.changed
+        self.removed |= later.removed
+        self.lost.update(later.lost)
+        self.modules |= later.modules
+
+
+class CapturePass:
+    """The work of one capture; updates the partition."""
+
+    def __init__(self, session: Session, partition: Partition, *, full: bool) -> None:
+        self._session = session
+        self._definitions = session.definitions
+        self._partition = partition
+        self._full = full
+        self._kinds = Kinds()
+        self._groups: dict[str, Group] = {}
+        self._alive: list[Group] = []
+        self._work: deque[Group] = deque()
+        self._dirty: dict[str, Record] = {}
+        self._pointed: set[str] = set()
+        self._counted_again: set[str] = set()
+        self.outcome = Outcome()
+
+    def run(self, due: Iterable[str], unchanged: Iterable[str] = ()) -> Outcome:
+        """Capture the members in `due` and whatever they lead to that was not known yet.
+
+        Args:
+            unchanged: definitions that are as they were, but may have been given to somebody.
+        """
+        self._pointed.update(unchanged)
+        for member in due:
+            self._start(member)
+        while True:
+            self._pickle_all()
+            if not self._merge():
+                self._spread_losses()
+                self._settle()
+                if not self._work:
+                    return self.outcome
+
+    # -- which members are pickled together to begin with
+
+    def _start(self, member: str) -> None:
+        if member in self._groups:
+            return
+        record = self._partition.home.get(member)
+        if record is not None:
+            if record.kept is not None and not any(map(self._exists, record.members)):
+                return
+            self._dirty[record.id] = record
+            members = tuple(name for name in record.members if self._exists(name))
+        else:
+            members = (member,) if self._exists(member) else ()
+        if members:
+            self._enqueue(members)
+
+    def _exists(self, member: str) -> bool:
+        if is_visible(member):
+            return member in self._session.namespace
+        return self._definitions.object_of(member) is not None
+
+    def _value(self, member: str) -> Any:
+        if is_visible(member):
+            return self._session.namespace[member]
+        return self._definitions.object_of(member)
+
+    def _enqueue(self, members: tuple[str, ...], *, merged: bool = False) -> None:
+        group = Group(members, merged)
+        for member in members:
+            self._groups[member] = group
+        self._work.append(group)
+
+    def _meet(self, hidden: str, definition: Any) -> None:
+        """Enqueue a definition that belongs to no component yet; a class comes with its own functions."""
+        if hidden in self._groups or hidden in self._partition.home or hidden in self.outcome.lost:
+            return
+        members = [hidden]
+        if issubclass(type(definition), type):
+            for function in own_functions(definition):
+                if self._definitions.importable(function):
+                    continue
+                own = self._definitions.hidden_of(function)
+                if own not in self._groups and own not in self._partition.home and own not in self.outcome.lost:
+                    members.append(own)
+        self._enqueue(tuple(members))
+
+    # -- pickling
+
+    def _pickle_all(self) -> None:
+        while self._work:
+            group = self._work.popleft()
+            if any(self._groups.get(member) is not group for member in group.members):
+                continue
+            self._pickle(group)
+
+    def _pickle(self, group: Group) -> None:
+        started = time.perf_counter()
+        values = [(member, self._value(member)) for member in group.members]
+        try:
+            group.pickled = self._attempt(values)
+        except NotPicklable as failure:
+            self._fall_apart(group, failure)
+            return
+        finally:
+            del values
+        group.seconds = time.perf_counter() - started
+        parts = grouping.parts(group)
+        if len(parts) > 1:
+            self._forget(group)
+            for part in parts:
+                self._enqueue(part)
+            return
+        self._alive.append(group)
+        for hidden, definition in group.pickled.met.items():
+            self._meet(hidden, definition)
+
+    def _attempt(self, values: list[tuple[str, Any]]) -> Pickled:
+        try:
+            return pickle_members(self._session, values, self._kinds)
+        except NotPicklable as failure:
+            if isinstance(failure.cause, RecursionError) and CAN_GO_DEEP:
+                return run_deep(lambda: pickle_members(self._session, values, self._kinds))
+            if "not the same object as" in str(failure.cause) or "not found as" in str(failure.cause):
+                # A module was reloaded or patched since its definition was found importable.
+                self._definitions.recheck()
+                return pickle_members(self._session, values, self._kinds)
+            raise
+
+    def _fall_apart(self, group: Group, failure: NotPicklable) -> None:
+        self._forget(group)
+        if len(group.members) == 1:
+            self._lose(failure)
+            return
+        if group.pickled is None and failure.member in group.members:
+            # The one that fails is lost by itself; the others are tried again without it.
+            self._lose(failure)
+        rest = tuple(member for member in group.members if member != failure.member)
+        self._enqueue(rest)
+
+    def _lose(self, failure: NotPicklable) -> None:
+        value = self._value(failure.member)
+        lost = losses.describe(failure.member, value, failure.cause, failure.culprit)
+        around = escapes.surroundings(value, self._definitions, self._session.namespace)
+        failure.culprit = None
+        failure.cause.__traceback__ = failure.__traceback__ = None
+        failure.__cause__ = None
+        self.outcome.lost[failure.member] = LostMember(lost, None, around.closed, frozenset(around.reaches))
+
+    def _forget(self, group: Group) -> None:
+        for member in group.members:
+            if self._groups.get(member) is group:
+                del self._groups[member]
+
+    # -- grouping
+
+    def _merge(self) -> bool:
+        """Merge groups that share objects and groups that point at each other in a circle; say if there were any."""
+        groups = self._alive = [group for group in self._alive if self._groups.get(group.members[0]) is group]
+        if len(groups) > 1:
+            found = grouping.merges(groups, self._groups, self._clean_home)
+            for record in found.reached:
+                # A definition that a run reached without naming it; next time round it is a group as well.
+                self._start(record.members[0])
+            for together in found.sets:
+                members = grouping.in_order((m for group in together for m in group.members), self._definitions)
+                for group in together:
+                    self._forget(group)
+                    group.pickled = None
+                self._enqueue(members, merged=True)
+        return bool(self._work)
+
+    def _clean_home(self, hidden: str) -> Record | None:
+        record = self._partition.home.get(hidden)
+        return None if record is None or record.id in self._dirty else record
+
+    # -- what is lost takes along what points to it
+
+    def _spread_losses(self) -> None:
+        work = [member for member in self.outcome.lost if member.startswith(DEFINITION)]
+        while work:
+            hidden = work.pop()
+            blamed = self.outcome.lost[hidden].lost
+            for group in [g for g in self._alive if g.pickled and hidden in g.pickled.refs]:
+                if self._groups.get(group.members[0]) is not group:
+                    continue
+                self._forget(group)
+                for member in group.members:
+                    self._blame(member, hidden, blamed)
+                    if member.startswith(DEFINITION):
+                        work.append(member)
+            for record_id in tuple(self._partition.pointed_by.get(hidden, ())):
+                record = self._partition.records[record_id]
+                if record_id in self._dirty or record.kept is not None:
+                    continue
+                self._dirty[record_id] = record
+                for member in record.members:
+                    if self._exists(member):
+                        self._blame(member, hidden, blamed)
+                        if member.startswith(DEFINITION):
+                            work.append(member)
+
+    def _blame(self, member: str, hidden: str, blamed: Lost) -> None:
+        definition = self._definitions.object_of(hidden)
+        kind = "class" if isinstance(definition, type) else "function"
+        reason = f"needs the {kind} {getattr(definition, '__qualname__', '')}, which can't be saved: {blamed.reason}"
+        value = self._value(member)
+        lost = Lost(member, losses.type_name(value), reason, blamed.remedy)
+        around = escapes.surroundings(value, self._definitions, self._session.namespace)
+        self.outcome.lost[member] = LostMember(lost, hidden, around.closed, frozenset(around.reaches) | {hidden})
+
+    # -- making components of groups
+
+    def _settle(self) -> None:
+        """Turn the groups into records, and find out which of them are held elsewhere."""
+        groups = [group for group in self._alive if group.pickled and self._groups.get(group.members[0]) is group]
+        self._alive = []
+        old = dict(self._dirty)
+        taken: set[str] = set()
+        for record in old.values():
+            self._partition.drop(record)
+        pointed, self._pointed = self._pointed, set()
+        for group in groups:
+            pickled = group.pickled
+            assert pickled is not None
+            group.pickled = None
+            pointed.update(pickled.refs)
+            pointed.update(pickled.own)
+            pickled.met.clear()
+            self._place(group, pickled, old, taken)
+        for record_id in old.keys() - taken:
+            self.outcome.removed.add(record_id)
+        pickled = None
+        # It has the classes that were met as its keys, which count as references.
+        self._kinds = Kinds()
+        self._dirty.clear()
+        self._groups.clear()
+        self._check_functions(pointed)
+        for record in self._partition.collect():
+            self.outcome.removed.add(record.id)
+            self.outcome.changed = [component for component in self.outcome.changed if component.id != record.id]
+
+    def _place(self, group: Group, pickled: Pickled, old: dict[str, Record], taken: set[str]) -> None:
+        started = time.perf_counter()
+        mark = pages.fingerprint(group.members, pickled.stream, pickled.buffers)
+        own = set(group.members)
+        came_from = Counter(record.id for record in old.values() for member in record.members if member in own)
+        identity = next((known for known, _ in came_from.most_common() if known not in taken), None)
+        before = old.get(identity) if identity is not None else None
+        if identity is None:
+            identity = new_id()
+        taken.add(identity)
+        seconds = group.seconds + time.perf_counter() - started
+        record = Record(
+            id=identity,
+            members=group.members,
+            fingerprint=mark,
+            refs=pickled.refs,
+            own=pickled.own,
+            names=pickled.names,
+            dynamic=pickled.dynamic,
+            held=bool(pickled.counted) and escapes.is_held(pickled.ties, pickled.counted),
+            unchanged_if=self._remembered(group.members, pickled),
+            points_at=self._pointer(group.members, pickled),
+            stamp=self._stamp(group.members),
+            seconds=seconds,
+        )
+        self._partition.add(record)
+        self.outcome.removed.discard(identity)
+        self.outcome.modules |= pickled.modules
+        if self._full or before is None or before.fingerprint != mark:
+            self.outcome.changed = [component for component in self.outcome.changed if component.id != identity]
+            self.outcome.changed.append(
+                Component(
+                    id=identity,
+                    members=group.members,
+                    fingerprint=mark,
+                    stream=pickled.stream,
+                    buffers=pickled.buffers,
+                    names=tuple(filter(is_visible, group.members)),
+                    refs=tuple(pickled.refs),
+                )
+            )
+
+    def _remembered(self, members: tuple[str, ...], pickled: Pickled) -> Any:
+        if len(members) > 1 or pickled.ties or len(pickled.stream) > REMEMBERED_BYTES or not is_visible(members[0]):
+            return None
+        value = self._session.namespace[members[0]]
+        known = type(value) in ATOMS or (not pickled.refs and self._definitions.is_known_importable(value))
+        return (value,) if known else None
+
+    def _pointer(self, members: tuple[str, ...], pickled: Pickled) -> str | None:
+        if len(members) > 1 or len(pickled.refs) != 1 or not is_visible(members[0]):
+            return None
+        (hidden,) = pickled.refs
+        return hidden if self._definitions.object_of(hidden) is self._session.namespace[members[0]] else None
+
+    def _stamp(self, members: tuple[str, ...]) -> stamps.Stamp | None:
+        if any(map(is_visible, members)):
+            return None
+        return stamps.stamp_of(members, self._definitions)
+
+    def _check_functions(self, pointed: set[str]) -> None:
+        """A function or class with more references than the session has was given to somebody: a callback."""
+        partition = self._partition
+        for hidden in pointed:
+            record = partition.home.get(hidden)
+            if record is None:
+                continue
+            pointers = partition.pointed_by.get(hidden, {})
+            definition = self._definitions.object_of(hidden)
+            known = sum(pointers.values()) + record.own.get(hidden, 0)
+            if issubclass(type(definition), type):
+                known += escapes.class_references(definition)
+            held = issubclass(type(definition), (_FUNCTION, type)) and escapes.references(definition) > known
+            definition = None
+            if not held:
+                continue
+            uncounted = [partition.records[other] for other in pointers if not partition.records[other].refs_counted]
+            if uncounted and record.id not in self._counted_again:
+                # A restore learned that they point here, not how often: pickle them once to know.
+                self._counted_again.add(record.id)
+                for other in (*uncounted, record):
+                    self._start(other.members[0])
+            else:
+                record.held = True
+                partition.held.add(record.id)
+
+
+_FUNCTION = type(new_id)

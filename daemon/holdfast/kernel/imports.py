@@ -1,0 +1,54 @@
+"""Something to do right after the user imports a certain module; nothing is imported for it by us."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+AfterImport = Callable[[Any], None]
+
+
+class ImportWatch:
+    """A finder that finds nothing by itself: it lets the others find, and adds a step to the loading."""
+
+    def __init__(self, watched: dict[str, AfterImport]) -> None:
+        self._watched = watched
+
+    def install(self) -> None:
+        """Go first among the finders; modules that are there already are adopted at once."""
+        for name in [name for name in self._watched if name in sys.modules]:
+            self._watched.pop(name)(sys.modules[name])
+        sys.meta_path.insert(0, self)
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return None for any module that isn't watched; that is all most imports see of this."""
+        after = self._watched.get(name)
+        if after is None:
+            return None
+        spec: ModuleSpec | None = None
+        for finder in sys.meta_path:
+            find = getattr(finder, "find_spec", None)
+            if finder is not self and find is not None:
+                spec = find(name, path, target)
+                if spec is not None:
+                    break
+        if spec is None or spec.loader is None:
+            return None
+        load = spec.loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            load(module)
+            self._watched.pop(name, None)
+            after(module)
+
+        try:
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        except AttributeError:
+            # A loader with slots or in C: imported as usual, without our step.
+            return spec
+        return spec

@@ -1,0 +1,323 @@
+"""One session: its document and namespace, its runs, what is saved of it and what is seen of it."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from types import CodeType
+from typing import Any
+
+from . import look, plots, report
+from .ask import Desk
+from .document import Document
+from .interrupts import HERE
+from .outbox import Outbox
+from .run import Compiled, Runner
+from .sources import Sources
+from .text import clean, describe, trace
+from .wire import Message
+
+PENDING_AFTER = 0.05
+"""Seconds that a capture may take before the run is answered without it."""
+
+
+class Session:
+    """Answers everything the daemon asks of a session.
+
+    Methods run on the main thread, except those which say that the control thread calls them. Each answers for itself:
+    the frames it sends are its results.
+    """
+
+    def __init__(self, outbox: Outbox, desk: Desk) -> None:
+        self._outbox = outbox
+        self._desk = desk
+        self._interrupts = outbox.interrupts
+        self._document = Document()
+        self._namespace: dict[str, Any] = self._document.module.__dict__
+        self._runner = Runner(self._namespace)
+        self._sources = Sources()
+        self._capture: Any = None
+        self._capture_lock = threading.Lock()
+        self._capturing = False
+        self._verdicts: deque[tuple[str, int]] = deque()
+        self._cells: dict[str, int] = {}
+        self._runs = 0
+
+    # -- the control thread
+
+    def expect_run(self) -> None:
+        """A run was received: until it is over, the session is busy."""
+        self._runs += 1
+
+    def can_answer_now(self, inspect: dict[str, Any]) -> bool:
+        """Whether an inspection must not or need not wait for the main thread."""
+        return self._runs > 0 or (self._capturing and inspect["expression"] in self._namespace)
+
+    def inspect_while_busy(self, header: dict[str, Any]) -> None:
+        """Answer an inspection of a plain variable, without running any code of the user's."""
+        expression = str(header["expression"]).strip()
+        if expression.isidentifier() and expression in self._namespace:
+            answer = _inspected(self._namespace[expression], header, safe=True)
+        else:
+            answer = _failure("busy", "a cell is running; until it is done only plain variables can be inspected")
+        self._outbox.send({"type": "inspected", "id": header["id"], **answer})
+
+    def list_variables(self, header: dict[str, Any]) -> None:
+        """Answer with the summaries of all variables, or of those that `match`."""
+        match = header.get("match")
+        listed = []
+        for name, value in list(self._namespace.items()):
+            if look.is_listed(name) and (not match or fnmatchcase(name, match)):
+                summary = look.summarize(name, value, self._cells.get(name))
+                if self._capture is not None:
+                    summary["saved"] = self._saved_state(name)
+                listed.append(summary)
+        self._outbox.send({"type": "variables", "id": header["id"], "variables": listed})
+
+    def _saved_state(self, name: str) -> str:
+        state: str = self._capture.saved_state(name)
+        # What can't be saved is only known after the capture that is being taken.
+        return "saving" if state == "skipped" and self._capturing else state
+
+    def note_verdict(self, verdict: str, seq: int) -> None:
+        """The store has got snapshot `seq` ("committed") or has not ("rejected")."""
+        self._verdicts.append((verdict, seq))
+        # While the main thread has the lock, it comes to the verdicts itself before its next capture.
+        if self._capture_lock.acquire(blocking=False):
+            try:
+                self._apply_verdicts()
+            finally:
+                self._capture_lock.release()
+
+    # -- the main thread: document and runs
+
+    def attach(self, header: dict[str, Any]) -> None:
+        """Become the session of a document."""
+        from .capture.session import SessionCapture
+
+        self._document.attach(header.get("file"), header.get("cwd"), header.get("path0"))
+        self._capture = SessionCapture(self._document.module)
+        self._outbox.send({"type": "attached"})
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether there is a document."""
+        return self._capture is not None
+
+    def rename(self, header: dict[str, Any]) -> None:
+        """Follow the document to its new place."""
+        self._document.rename(header.get("file"), header.get("cwd"))
+
+    def run(self, header: dict[str, Any]) -> BaseException | None:
+        """Run a cell and answer ``done``; return what it raised.
+
+        In a child that the cell has forked this returns without an answer.
+        """
+        try:
+            return self._run(header)
+        except Exception as error:
+            message = f"Holdfast itself failed after the cell had run, and nothing of it was saved: {describe(error)}"
+            fault = {"ename": "HoldfastError", "evalue": clean(message), "traceback": [clean(message)]}
+            done = {"type": "done", "run": header["run"], "status": "error", "seconds": 0.0, "snapshot": None}
+            self._outbox.send_in_order({**done, "error": fault})
+            raise
+
+    def _run(self, header: dict[str, Any]) -> BaseException | None:
+        self._outbox.run, self._outbox.count = header["run"], header.get("count")
+        # A run whose kernel dies before this is run again in the next kernel: nothing of it has happened.
+        self._outbox.send({"type": "started", "run": header["run"]})
+        started = time.perf_counter()
+        try:
+            self._outbox.pipes.repair()
+            self._desk.repair()
+            error = self._execute(header)
+        finally:
+            self._runs -= 1
+        seconds = time.perf_counter() - started
+        if not self._outbox.is_open:
+            return error
+        status = "ok" if error is None else "interrupted" if isinstance(error, KeyboardInterrupt) else "error"
+        done: dict[str, Any] = {"type": "done", "run": header["run"], "status": status, "seconds": seconds}
+        done["error"] = error and self.describe_error(error, header["filename"])
+        done["snapshot"] = None
+        about = {"run": header["run"]}
+        if status != "ok" or not header.get("persist", True):
+            self._compare()
+            self._outbox.send_in_order(done)
+        elif self._capture.expected_seconds() > PENDING_AFTER:
+            self._capturing = True
+            self._outbox.send_in_order({**done, "snapshot": "pending"})
+            self.capture(about, full=bool(header.get("full")), cell=header.get("cell"))
+        else:
+            taken, buffers = self._snapshot(full=bool(header.get("full")), cell=header.get("cell"))
+            self._outbox.send_in_order({**done, **taken}, buffers)
+        return error
+
+    def _compare(self) -> None:
+        try:
+            with self._capture_lock:
+                self._capture.compare()
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not take the place of the run's result
+            self._outbox.log("error", f"what differs from the store could not be found out: {trace(error)}")
+
+    def _execute(self, header: dict[str, Any]) -> BaseException | None:
+        """Compile and run a cell; return what it raised."""
+        begun = False
+        failure: BaseException | None = None
+        self._interrupts.arm()
+        try:
+            self._sources.ran(header["filename"], header.get("line", 0), header["code"])
+            cell = self._runner.compile(header["code"], header["filename"], header.get("line", 0))
+            self._begin(cell.touches())
+            begun = True
+            if cell.awaits:
+                self._runner.make_event_loop()
+            with self._interrupts.user_code():
+                self._execute_and_show(cell)
+        except BaseException as error:  # noqa: BLE001 - whatever a cell raises is its result
+            failure = self._as_interrupt(error)
+            _remember(failure)
+        finally:
+            self._interrupts.disarm()
+        if begun and self._outbox.is_open:
+            with self._capture_lock:
+                self._capture.end_run(ok=failure is None)
+        return failure
+
+    def _as_interrupt(self, error: BaseException) -> BaseException:
+        """An event loop may answer an interrupt by cancelling what it runs: to the user that is the interrupt."""
+        if not self._interrupts.raised or type(error).__name__ != "CancelledError":
+            return error
+        return KeyboardInterrupt().with_traceback(error.__traceback__)
+
+    def _execute_and_show(self, cell: Compiled) -> None:
+        try:
+            self._runner.execute(cell)
+        except Exception:
+            try:
+                plots.show_open_figures()
+            except Exception as error:  # noqa: BLE001 - a half-made figure; the cell's own error matters more
+                print(f"a figure could not be drawn: {clean(describe(error))}", file=sys.stderr)
+            raise
+        plots.show_open_figures()
+
+    def describe_error(self, error: BaseException, filename: str) -> dict[str, Any]:
+        """Return an exception as the wire has it, with its place in `filename`."""
+        from .tracebacks import describe_error
+
+        return describe_error(error, filename, self._sources)
+
+    # -- the main thread: captures and restores
+
+    def capture(self, about: dict[str, Any], *, full: bool, cell: int | None = None) -> None:
+        """Take a snapshot and send it; `about` is the run or the request that it belongs to."""
+        taken, buffers = self._snapshot(full=full, cell=cell)
+        self._outbox.send({"type": "captured", **about, **taken}, buffers)
+
+    def _snapshot(self, *, full: bool, cell: int | None) -> tuple[dict[str, Any], list[Any]]:
+        self._capturing = True
+        try:
+            with self._capture_lock:
+                self._apply_verdicts()
+                taken = self._capture.take(full=full)
+            if cell is not None:
+                self._cells.update(dict.fromkeys(taken.names_changed, cell))
+            snapshot, buffers = report.snapshot(taken, self._namespace, self._cells)
+            return {"snapshot": snapshot}, buffers
+        except Exception as error:  # noqa: BLE001 - a fault of ours: the run stands, and nothing is called saved
+            self._outbox.log("error", f"the capture failed, nothing of this run was saved: {trace(error)}")
+            return {"snapshot": None, "captureError": clean(describe(error))}, []
+        finally:
+            self._capturing = False
+
+    def restore(self, message: Message) -> None:
+        """Bring saved components back into the namespace, and say what came and what did not."""
+        header, buffers = message
+        answer: dict[str, Any] = {"type": "restored", "id": header["id"]}
+        try:
+            components = report.saved_components(header["components"], buffers)
+            with self._capture_lock:
+                self._apply_verdicts()
+                outcome = self._capture.restore(components, mode=header["mode"], names=header.get("names"))
+            self._runner.adopt_future_imports()
+            answer.update(restored=list(outcome.restored), failed=report.lost(outcome.failed))
+        except Exception as error:  # noqa: BLE001 - a fault of ours; the daemon must learn what is missing
+            self._outbox.log("error", f"restore: {trace(error)}")
+            answer.update(restored=[], failed=report.all_lost(header["components"], describe(error)))
+        self._outbox.send(answer)
+
+    def _begin(self, codes: list[CodeType]) -> None:
+        with self._capture_lock:
+            self._apply_verdicts()
+            self._capture.begin_run(codes)
+
+    def _apply_verdicts(self) -> None:
+        while self._verdicts and self._capture is not None:
+            verdict, seq = self._verdicts.popleft()
+            if verdict == "committed":
+                self._capture.committed(seq)
+            else:
+                self._capture.rejected(seq)
+
+    # -- the main thread: inspection
+
+    def inspect(self, header: dict[str, Any]) -> None:
+        """Answer an inspection of any expression."""
+        answer = self._inspect(header)
+        self._outbox.send({"type": "inspected", "id": header["id"], **answer})
+
+    def _inspect(self, header: dict[str, Any]) -> dict[str, Any]:
+        expression = str(header["expression"]).strip()
+        if expression in self._namespace:
+            return self._guarded(lambda: _inspected(self._namespace[expression], header))
+        try:
+            code = self._runner.compile_expression(expression)
+        except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+            return _failure("syntax", describe(error))
+        self._begin([code])
+        try:
+            return self._guarded(lambda: _inspected(eval(code, self._namespace), header))
+        finally:
+            # An expression may change what it names (a method call, a defaultdict's item).
+            if self._outbox.is_open:
+                with self._capture_lock:
+                    self._capture.end_run(ok=True)
+
+    def _guarded(self, answer: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Run an inspection as user code: interruptible, and whatever it raises is its result."""
+        self._interrupts.arm()
+        try:
+            with self._interrupts.user_code():
+                return answer()
+        except BaseException as error:  # noqa: BLE001 - runs user code
+            return _failure("name" if isinstance(error, NameError) else "error", describe(error))
+        finally:
+            self._interrupts.disarm()
+
+
+def _inspected(value: object, header: dict[str, Any], *, safe: bool = False) -> dict[str, Any]:
+    from .tables import Page, inspect
+
+    page = Page(header.get("offset") or 0, header.get("limit"), header.get("sort"), header.get("filter"))
+    try:
+        return {"result": inspect(value, page, safe=safe)}
+    except Exception as error:  # noqa: BLE001 - the user's objects, and the user's filter expression
+        return _failure("error", describe(error))
+
+
+def _failure(kind: str, message: str) -> dict[str, Any]:
+    return {"error": {"kind": kind, "message": clean(message)}}
+
+
+def _remember(error: BaseException) -> None:
+    """As the interpreter does at its prompt, so that pdb.pm() works."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(HERE):
+        frames = frames.tb_next
+    sys.last_type, sys.last_value, sys.last_traceback = type(error), error, frames
+    if sys.version_info >= (3, 12):
+        sys.last_exc = error

@@ -1,0 +1,23 @@
+"""Makes the kernel's package importable under the name that it has in a kernel, and keeps ``__main__`` as it was."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import holdfast.kernel.capture.session  # noqa: F401 - for the names below
+
+for _name in [name for name in sys.modules if name.startswith("holdfast.kernel")]:
+    sys.modules.setdefault(_name.replace("holdfast.kernel", "_holdfast_kernel"), sys.modules[_name])
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(autouse=True)
+def own_main() -> Iterator[None]:
+    """A session replaces ``__main__``."""
+    before = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = before

@@ -1,0 +1,578 @@
+"""What must be true of a session after its process has died: cells, and expressions that hold before and after.
+
+Each entry is ``name: (cells, checks)``. Cells are saved one by one; the checks are made in the process that ran them,
+in one that restored them, and in a third that restored what the second saved again.
+"""
+
+# ruff: noqa: E501 - cells are strings of one line
+
+from __future__ import annotations
+
+PLAIN: dict[str, tuple[list[str], list[str]]] = {
+    "an alias is the same object": (
+        ["a = [1, 2]", "b = a", "c = {'inner': b}", "b.append(3)"],
+        ["a is b", "c['inner'] is a", "a == [1, 2, 3]"],
+    ),
+    "a cycle is a cycle": (
+        ["a = []", "a.append(a)", "d = {}; d['me'] = [d]"],
+        ["a[0] is a", "d['me'][0] is d"],
+    ),
+    "variables that share a part still share it": (
+        ["part = {'n': 0}", "x = [part]", "y = (part, 1)", "x[0]['n'] = 7"],
+        ["x[0] is y[0] is part", "y[0]['n'] == 7"],
+    ),
+    "a function sees the session's globals, also those bound later": (
+        ["def f(): return later + 1", "later = 4", "later = 9"],
+        ["f() == 10", "f.__globals__ is globals()", "globals().update(later=1) or f() == 2"],
+    ),
+    "global statements work": (
+        ["n = 0\ndef count():\n    global n\n    n += 1\n    return n", "count()", "count()"],
+        ["n >= 2", "count() == n"],
+    ),
+    "closures share their cell": (
+        [
+            "def make():\n    n = 0\n    def up():\n        nonlocal n\n        n += 1\n    def get(): return n\n    return up, get",
+            "up, get = make()",
+            "up(); up()",
+        ],
+        [
+            "get() >= 2",
+            "(lambda before: (up(), get() == before + 1)[1])(get())",
+            "up.__closure__[0] is get.__closure__[0]",
+        ],
+    ),
+    "default arguments are shared": (
+        ["box = []", "def put(x, into=box): into.append(x); return into", "put(1)"],
+        ["put.__defaults__[0] is box", "put(2) is box"],
+    ),
+    "attributes, keyword defaults, annotations and names of functions": (
+        [
+            "def f(a: int, *, k=[1]) -> 'str':\n    'Doc.'\nf.note = {'n': 1}",
+            "f.__kwdefaults__['k'].append(2)",
+        ],
+        [
+            "f.note == {'n': 1}",
+            "f.__kwdefaults__ == {'k': [1, 2]}",
+            "f.__doc__ == 'Doc.'",
+            "f.__annotations__ == {'a': int, 'return': 'str'}",
+            "f.__qualname__ == 'f'",
+            "f.__module__ == '__main__'",
+        ],
+    ),
+    "recursion and mutual recursion": (
+        [
+            "def fact(n): return 1 if n < 2 else n * fact(n - 1)",
+            "def even(n): return n == 0 or odd(n - 1)\ndef odd(n): return n != 0 and even(n - 1)",
+            "def outer():\n    def rec(n): return 0 if n == 0 else 1 + rec(n - 1)\n    return rec\nr = outer()",
+        ],
+        ["fact(5) == 120", "even(10) and odd(7)", "r(5) == 5"],
+    ),
+    "a function rebound while the old one is held": (
+        ["def f(): return 1", "kept = [f]", "def f(): return 2"],
+        ["f() == 2", "kept[0]() == 1", "kept[0] is not f"],
+    ),
+    "decorators and wraps": (
+        [
+            "import functools",
+            "def twice(f):\n    @functools.wraps(f)\n    def w(*a): return 2 * f(*a)\n    return w",
+            "@twice\ndef g(x): return x + base",
+            "base = 3",
+        ],
+        ["g(1) == 8", "g.__wrapped__(1) == 4", "g.__name__ == 'g'"],
+    ),
+    "bound methods and partials": (
+        [
+            "import functools",
+            "class C:\n    def __init__(self): self.n = 0\n    def up(self): self.n += 1",
+            "c = C(); m = c.up; p = functools.partial(c.up)",
+            "l = []; push = l.append",
+        ],
+        ["m.__self__ is c", "p.func.__self__ is c", "push.__self__ is l", "(lambda n: (m(), c.n == n + 1)[1])(c.n)"],
+    ),
+    "instances know their class": (
+        ["class C:\n    def hi(self): return 'hi'", "o = C()", "os = [C(), o]"],
+        ["type(o) is C", "isinstance(os[0], C)", "os[1] is o", "o.hi() == 'hi'", "C.__module__ == '__main__'"],
+    ),
+    "a class changed after instances were saved": (
+        ["class C: pass", "o = C()", "C.extra = 5\nC.say = lambda self: self.extra"],
+        ["o.extra == 5", "o.say() == 5", "type(o) is C"],
+    ),
+    "a class redefined while instances of the old one live": (
+        ["class C: v = 1", "old = C()", "class C: v = 2", "new = C()"],
+        ["old.v == 1 and new.v == 2", "not isinstance(old, C)", "type(old).__name__ == 'C'", "type(old) is not C"],
+    ),
+    "super, class cells and inheritance": (
+        [
+            "class A:\n    def who(self): return ['A']",
+            "class B(A):\n    def who(self): return ['B'] + super().who()\n    def me(self): return __class__",
+            "b = B()",
+        ],
+        ["b.who() == ['B', 'A']", "b.me() is B", "B.__mro__[1] is A"],
+    ),
+    "slots stay slots": (
+        [
+            "class S:\n    __slots__ = ('x', '__y')\n    def __init__(self): self.x = 1; self.__y = 2\n    def y(self): return self.__y",
+            "class T(S):\n    __slots__ = ['z', '__weakref__']",
+            "s = S(); t = T(); t.z = s",
+        ],
+        [
+            "s.x == 1 and s.y() == 2",
+            "not hasattr(s, '__dict__')",
+            "not hasattr(t, '__dict__')",
+            "t.z is s",
+            "T.__slots__ == ['z', '__weakref__']",
+            "__import__('weakref').ref(t)() is t",
+        ],
+    ),
+    "properties, class methods, static methods and descriptors": (
+        [
+            "class Named:\n    def __set_name__(self, owner, name): calls.append(name); self.name = name\n"
+            "    def __get__(self, o, t=None): return (self.name, limit)",
+            "calls = []; limit = 3",
+            "class C:\n    d = Named()\n    @property\n    def p(self): return self.v\n    @p.setter\n    def p(self, x): self.v = x\n"
+            "    @classmethod\n    def k(cls): return cls\n    @staticmethod\n    def s(x): return x + limit",
+            "c = C(); c.p = 4",
+        ],
+        ["c.p == 4", "C.k() is C", "C.s(1) == 4", "c.d == ('d', 3)", "calls == ['d']"],
+    ),
+    "metaclasses run once": (
+        [
+            "made = []",
+            "class M(type):\n    def __new__(m, name, bases, ns, tag=None):\n        c = super().__new__(m, name, bases, ns)\n"
+            "        made.append(name); c.tag = tag\n        return c\n    def __init__(c, name, bases, ns, **kw): pass\n"
+            "    def __len__(c): return 42",
+            "class C(metaclass=M, tag='t'): pass",
+            "c = C()",
+        ],
+        ["made == ['C']", "C.tag == 't'", "len(C) == 42", "type(C) is M", "type(c) is C"],
+    ),
+    "init_subclass runs once and the registry is the class's own": (
+        [
+            "class Base:\n    registry = []\n    def __init_subclass__(cls, /, **kw):\n        super().__init_subclass__(**kw); Base.registry.append(cls)",
+            "class One(Base): pass",
+            "class Two(Base): pass",
+            "o = One()",
+        ],
+        [
+            "Base.registry == [One, Two]",
+            "Base.registry[0] is One",
+            "type('Three', (Base,), {}) is Base.registry[-1]",
+            "type(o) is One",
+        ],
+    ),
+    "dataclasses": (
+        [
+            "from dataclasses import dataclass, field, fields, replace, MISSING, asdict",
+            "@dataclass(order=True)\nclass P:\n    x: int\n    tags: list = field(default_factory=list)\n    y: int = 2",
+            "@dataclass(frozen=True, slots=True)\nclass F:\n    a: int = 1",
+            "p = P(1); q = P(2, ['t']); f = F()",
+        ],
+        [
+            "p == P(1)",
+            "p < q",
+            "replace(p, x=5).x == 5",
+            "P(3).tags == []",
+            "P(3).tags is not P(3).tags",
+            "[n.name for n in fields(P)] == ['x', 'tags', 'y']",
+            "fields(P)[0].default is MISSING",
+            "asdict(q)['tags'] == ['t']",
+            "f == F(1) and hash(f) == hash(F(1))",
+            "not hasattr(f, '__dict__')",
+            "repr(p) == 'P(x=1, tags=[], y=2)'",
+        ],
+    ),
+    "enums": (
+        [
+            "import enum; made = []",
+            "class Color(enum.Enum):\n    RED = 1\n    CRIMSON = 1\n    BLUE = 'b'\n    def hot(self): return self is Color.RED",
+            "class Perm(enum.Flag):\n    R = enum.auto(); W = enum.auto(); RW = R | W",
+            "class Num(enum.IntEnum):\n    ONE = 1",
+            "class Planet(enum.Enum):\n    EARTH = (1, 2)\n    def __init__(self, m, r): made.append(m); self.mass = m",
+            "r = Color.RED; both = Perm.R | Perm.W; d = {Color.BLUE: 1}; one = Num.ONE; e = Planet.EARTH",
+        ],
+        [
+            "r is Color.RED",
+            "Color.CRIMSON is Color.RED",
+            "Color(1) is r",
+            "Color['BLUE'] in d",
+            "list(Color) == [r, Color.BLUE]",
+            "r.hot()",
+            "both is Perm.RW",
+            "(Perm.R | Perm.W) is both",
+            "one is Num.ONE and one == 1",
+            "isinstance(one, int)",
+            "e is Planet.EARTH and e.mass == 1",
+            "made == [1]",
+            "len(Color) == 2",
+        ],
+    ),
+    "named tuples": (
+        [
+            "import collections, typing",
+            "A = collections.namedtuple('A', 'x y', defaults=[5])",
+            "class B(typing.NamedTuple):\n    x: int\n    y: str = 'y'\n    def both(self): return (self.x, self.y)",
+            "a = A(1); b = B(2)",
+        ],
+        [
+            "a == A(1, 5)",
+            "a._replace(x=2) == (2, 5)",
+            "b.both() == (2, 'y')",
+            "type(b) is B",
+            "b._asdict() == {'x': 2, 'y': 'y'}",
+            "B._fields == ('x', 'y')",
+        ],
+    ),
+    "generics, type variables, protocols and typed dicts": (
+        [
+            "import typing\nfrom typing import Generic, TypeVar, Protocol, TypedDict, runtime_checkable",
+            "T = TypeVar('T', bound=int)",
+            "class Box(Generic[T]):\n    def __init__(self, v: T): self.v = v",
+            "class IntBox(Box[int]): pass",
+            "@runtime_checkable\nclass HasV(Protocol):\n    def close(self): ...",
+            "class TD(TypedDict, total=False):\n    a: int",
+            "b = Box[int](1); i = IntBox(2); td = TD(a=1)",
+        ],
+        [
+            "Box.__parameters__ == (T,)",
+            "Box.__parameters__[0] is T",
+            "Box.__orig_bases__[0].__args__[0] is T",
+            "T.__bound__ is int",
+            "isinstance(i, Box)",
+            "IntBox.__orig_bases__ == (Box[int],)",
+            "isinstance(open, object)",
+            "not isinstance(b, HasV)",
+            "TD.__annotations__ == {'a': int}",
+            "TD.__total__ is False",
+            "td == {'a': 1}",
+        ],
+    ),
+    "abstract classes and their registry": (
+        [
+            "import abc",
+            "class Shape(abc.ABC):\n    @abc.abstractmethod\n    def area(self): ...",
+            "class Square(Shape):\n    def area(self): return 4",
+            "class Other: pass",
+            "Shape.register(Other)",
+            "s = Square(); o = Other()",
+            "def fails():\n    try: Shape()\n    except TypeError: return True",
+        ],
+        [
+            "isinstance(s, Shape)",
+            "isinstance(o, Shape)",
+            "fails()",
+            "s.area() == 4",
+            "Shape.__abstractmethods__ == {'area'}",
+        ],
+    ),
+    "single dispatch, cached functions and cached properties": (
+        [
+            "import functools",
+            "@functools.singledispatch\ndef show(x): return 'any'",
+            "@show.register\ndef _int(x: int): return 'int'",
+            "class K: pass",
+            "@show.register(K)\ndef _k(x): return 'K'",
+            "@functools.lru_cache(maxsize=7)\ndef slow(n): return n + base",
+            "base = 1; slow(2)",
+            "class P:\n    @functools.cached_property\n    def v(self): return [base]\n    @functools.lru_cache\n    def m(self): return base",
+            "p = P(); first = p.v",
+        ],
+        [
+            "show(1) == 'int' and show('') == 'any' and show(K()) == 'K'",
+            "slow(4) == 4 + base",
+            "slow.cache_parameters()['maxsize'] == 7",
+            "slow.__wrapped__.__name__ == 'slow'",
+            "p.v is first",
+            "P().v == [base]",
+            "p.m() == base",
+        ],
+    ),
+    "weak references": (
+        [
+            "import weakref",
+            "class N: pass",
+            "n = N(); r = weakref.ref(n); s = weakref.WeakSet([n]); d = weakref.WeakValueDictionary({'n': n}); k = weakref.WeakKeyDictionary({n: 1})",
+            "dead = weakref.ref(N()); x = weakref.proxy(n); n.v = 3",
+        ],
+        ["r() is n", "n in s and len(s) == 1", "d['n'] is n", "k[n] == 1", "dead() is None", "x.v == 3"],
+    ),
+    "coroutine functions and generator functions": (
+        [
+            "import asyncio",
+            "async def go(): return v",
+            "def gen():\n    yield v",
+            "async def agen():\n    yield v",
+            "v = 5",
+        ],
+        [
+            "asyncio.run(go()) == 5",
+            "list(gen()) == [5]",
+            "asyncio.iscoroutinefunction(go)",
+            "agen().__anext__ is not None",
+        ],
+    ),
+    "monkeypatching a session object": (
+        ["class C: pass", "c = C(); c.run = lambda: c", "C.other = c"],
+        ["c.run() is c", "C.other is c"],
+    ),
+    "pickle and copy work on session objects": (
+        [
+            "import pickle, copy",
+            "class C:\n    def __eq__(self, o): return self.__dict__ == o.__dict__",
+            "c = C(); c.v = [1]",
+            "def f(): pass",
+        ],
+        [
+            "pickle.loads(pickle.dumps(c)) == c",
+            "copy.deepcopy(c) == c",
+            "type(copy.copy(c)) is C",
+            "pickle.loads(pickle.dumps(f)) is f",
+        ],
+    ),
+    "sentinels keep their identity": (
+        [
+            "import dataclasses, inspect",
+            "S = object()",
+            "def f(x=S, y=dataclasses.MISSING, z=inspect.Parameter.empty): return (x is S, y is dataclasses.MISSING, z is inspect.Parameter.empty)",
+            "holder = [S, NotImplemented, ..., None]",
+        ],
+        ["f() == (True, True, True)", "holder[0] is S", "holder[1] is NotImplemented and holder[2] is ..."],
+    ),
+    "bytearrays and memoryviews share memory": (
+        ["b = bytearray(b'0123456789')", "m = memoryview(b)[2:6]", "r = memoryview(b'abc')", "m[0] = 65"],
+        [
+            "m.obj is b",
+            "bytes(m) == bytes(b[2:6])",
+            "(b.__setitem__(3, 90), m[1] == 90)[1]",
+            "r.readonly and bytes(r) == b'abc'",
+        ],
+    ),
+    "containers of the standard library": (
+        [
+            "import collections, array, types, queue, threading",
+            "def none(): return None",
+            "od = collections.OrderedDict(b=1, a=2); dd = collections.defaultdict(list, x=[1]); dq = collections.deque([1, 2], maxlen=3)",
+            "cn = collections.Counter('aab'); ar = array.array('d', [1.5]); ns = types.SimpleNamespace(od=od); mp = types.MappingProxyType(od)",
+            "keys = dd.keys(); lock = threading.Lock(); ch = collections.ChainMap(od, dd); sl = slice(1, [2], 3); dd2 = collections.defaultdict(none)",
+        ],
+        [
+            "list(od) == ['b', 'a']",
+            "dd['new'] == []",
+            "dq.maxlen == 3 and list(dq) == [1, 2]",
+            "cn['a'] == 2",
+            "ar[0] == 1.5",
+            "ns.od is od",
+            "(od.__setitem__('c', 3), mp['c'] == 3)[1]",
+            "'new' in keys",
+            "lock.acquire(False) and lock.release() is None",
+            "ch.maps[0] is od",
+            "dd2['k'] is None",
+        ],
+    ),
+    "imports under any name": (
+        ["import os.path as p, xml.dom.minidom as x", "import json as j; from math import sqrt as root, pi"],
+        ["p.join('a', 'b') == 'a/b'", "x.Document is not None", "j is __import__('json')", "root(4) == 2.0 and pi > 3"],
+    ),
+    "exceptions": (
+        [
+            "class E(Exception):\n    def __init__(self, a, b): super().__init__('both'); self.a = a",
+            "try:\n    try: 1 / 0\n    except ZeroDivisionError as z: raise E(1, 2) from z\nexcept E as e: kept = e",
+            "o = OSError(2, 'no', 'file')",
+        ],
+        [
+            "kept.a == 1 and str(kept) == 'both'",
+            "type(kept) is E",
+            "type(kept.__cause__) is ZeroDivisionError",
+            "o.errno == 2 and o.filename == 'file'",
+        ],
+    ),
+    "the namespace itself in a variable": (
+        ["g = globals()", "import sys; me = sys.modules['__main__']", "h = [g]"],
+        ["g is globals()", "h[0] is g", "me.__dict__ is g"],
+    ),
+    "functions with namespaces of their own": (
+        ["ns = {}\nexec('def f(): return k\\nk = 1', ns)", "f = ns['f']", "ns['k'] = 2"],
+        ["f() == ns['k'] == 2", "f.__globals__ is ns", "ns['__builtins__'] is __import__('builtins').__dict__ or True"],
+    ),
+    "modules made by hand": (
+        [
+            "import types",
+            "m = types.ModuleType('m')\nexec('k = [1]\\ndef f(): return k', m.__dict__)",
+            "n = m; ks = m.k",
+        ],
+        ["n is m", "m.k is ks", "m.f() == [1]"],
+    ),
+    "class in a function, nested classes": (
+        [
+            "def make(n):\n    class Local:\n        size = n\n        def f(self): return n\n    return Local",
+            "A = make(1); B = make(2); a = A()",
+            "class Out:\n    class In:\n        def v(self): return Out\no = Out.In()",
+        ],
+        [
+            "a.f() == 1 and B().f() == 2",
+            "type(a) is A and A is not B",
+            "o.v() is Out",
+            "type(o) is Out.In",
+            "type(o).__qualname__ == 'Out.In'",
+        ],
+    ),
+    "subclasses of builtins": (
+        [
+            "class L(list):\n    pass\nclass D(dict):\n    def __missing__(self, k): return default\nclass I(int): pass\nclass St(str): pass\nclass Tu(tuple): pass",
+            "default = 3; l = L([1]); l.n = l; d = D(a=l); i = I(5); i.x = 1; s = St('s'); t = Tu([1, l])",
+        ],
+        [
+            "l.n is l",
+            "d['zz'] == 3",
+            "d['a'] is l",
+            "i + 1 == 6 and i.x == 1",
+            "s == 's' and type(s) is St",
+            "t[1] is l and type(t) is Tu",
+        ],
+    ),
+    "one generator state in two variables": (
+        ["import random", "rng = random.Random(3)", "same = [rng]", "random.seed(5)", "random.random()"],
+        ["same[0] is rng", "rng.getstate() == random.Random(3).getstate()"],
+    ),
+    "the module random goes on where it was": (
+        ["import random", "random.seed(7)", "first = random.random()"],
+        ["random.getstate() == (random.seed(7), random.random(), random.getstate())[2]"],
+    ),
+}
+
+WITH_NUMPY: dict[str, tuple[list[str], list[str]]] = {
+    "views share memory": (
+        [
+            "import numpy as np",
+            "a = np.arange(20000.).reshape(100, 200)",
+            "row = a[3]; t = a.T; back = a[::-1, ::2]; part = row[10:20]; flat = a.reshape(-1); as_bytes = a.view('u1')",
+            "row[10] = -1",
+        ],
+        [
+            "np.shares_memory(a, row)",
+            "t[10, 3] == a[3, 10] == row[10] == part[0] == -1",
+            "np.shares_memory(back, a)",
+            "(a.__setitem__((99, 0), 5.5), back[0, 0] == 5.5)[1]",
+            "flat[199 * 0] == a[0, 0]",
+            "as_bytes.shape == (100, 1600)",
+            "np.shares_memory(as_bytes, part) is True",
+            "t.flags.f_contiguous and a.flags.c_contiguous",
+        ],
+    ),
+    "memory order, flags, dtypes and small arrays": (
+        [
+            "import numpy as np",
+            "f = np.asfortranarray(np.arange(12.).reshape(3, 4)); ro = np.arange(5); ro.flags.writeable = False",
+            "k = np.arange(24).reshape(2, 3, 4).transpose(2, 0, 1).copy(order='K'); zero = np.array(7.5); empty = np.zeros((0, 3))",
+            "dt = np.array(['2020-01-01'], 'M8[D]'); st = np.array([(1, 2.)], [('a', 'i4'), ('b', 'f8')]); s = np.array(['xy', 'z']); be = np.arange(3, dtype='>i4')",
+            "col = st['b']; big_ro = np.arange(50000); big_ro.flags.writeable = False; bc = np.broadcast_to(ro, (3, 5))",
+        ],
+        [
+            "f.flags.f_contiguous and f[1, 2] == 6",
+            "not ro.flags.writeable",
+            "k.strides == (8, 96, 32) and k[1, 0, 1] == 5",
+            "zero.shape == () and zero == 7.5",
+            "empty.shape == (0, 3)",
+            "str(dt[0]) == '2020-01-01'",
+            "st['b'][0] == 2.0",
+            "s[0] == 'xy'",
+            "be.dtype.byteorder == '>' and be[2] == 2",
+            "np.shares_memory(col, st)",
+            "not big_ro.flags.writeable and big_ro[7] == 7",
+            "bc.strides[0] == 0 and not bc.flags.writeable",
+        ],
+    ),
+    "object arrays": (
+        [
+            "import numpy as np",
+            "o = np.empty(3, object); o[0] = [1]; o[1] = o; o[2] = {'k': o[0]}",
+            "inner = o[0]; v = o[1:]",
+        ],
+        [
+            "o[0] is inner",
+            "o[1] is o",
+            "o[2]['k'] is inner",
+            "v[1] is o[2]",
+            "(o.__setitem__(1, 5), v[0] == 5)[1]",
+            "o.__setitem__(1, o) is None",
+        ],
+    ),
+    "arrays over other memory": (
+        [
+            "import numpy as np",
+            "b = bytearray(800); a = np.frombuffer(b, 'f8'); a[3] = 2.5",
+            "m = memoryview(a); c = np.frombuffer(bytes(8))",
+        ],
+        [
+            "np.frombuffer(b, 'f8')[3] == a[3] == 2.5",
+            "(b.__setitem__(slice(0, 8), bytes(8)), a[0] == 0)[1]",
+            "m.obj is a",
+            "not c.flags.writeable",
+        ],
+    ),
+    "subclasses of arrays": (
+        [
+            "import numpy as np",
+            "class A(np.ndarray):\n    pass",
+            "base = np.arange(10.); v = base.view(A); v.tag = 'x'; mx = np.matrix([[1, 2]]); ma = np.ma.array([1, 2], mask=[0, 1]); rec = np.rec.array([(1, 'a')], names='n,s')",
+        ],
+        [
+            "type(v) is A and v.tag == 'x'",
+            "np.shares_memory(v, base)",
+            "type(mx) is np.matrix",
+            "ma.mask.tolist() == [False, True]",
+            "rec.n[0] == 1",
+        ],
+    ),
+    "generators of numpy": (
+        [
+            "import numpy as np",
+            "g = np.random.default_rng(3); g.random()",
+            "np.random.seed(4); np.random.rand(3)",
+            "h = g",
+        ],
+        [
+            "h is g",
+            "np.random.get_state()[1].tolist() == (np.random.seed(4), np.random.rand(3), np.random.get_state())[2][1].tolist()",
+            "np.random.get_state()[2] == 6",
+        ],
+    ),
+    "scalars and dtypes tie nothing": (
+        ["import numpy as np", "d = np.dtype('f4'); x = np.float64(1.5); y = [x, d]"],
+        ["y[0] == x", "y[1] is d or y[1] == d"],
+    ),
+}
+
+WITH_PANDAS: dict[str, tuple[list[str], list[str]]] = {
+    "frames share what they shared": (
+        [
+            "import numpy as np, pandas as pd",
+            "df = pd.DataFrame({'a': np.arange(5000.), 'b': np.arange(5000), 's': ['x'] * 5000})",
+            "alias = df; held = {'df': df}; col = df['a']; view = df[['a', 'b']]",
+            "df.loc[0, 'a'] = 9.0",
+        ],
+        [
+            "alias is df and held['df'] is df",
+            "df.loc[0, 'a'] == 9.0",
+            "len(view) == 5000",
+            "df['s'].iloc[3] == 'x'",
+            "df.b.dtype == 'int64'",
+        ],
+    ),
+    "series, indexes, categories, time zones": (
+        [
+            "import pandas as pd",
+            "ix = pd.date_range('2024-01-01', periods=3, tz='Europe/Berlin'); s = pd.Series([1, 2, None], index=ix, name='n')",
+            "c = pd.Series(['a', 'b', 'a'], dtype='category'); mi = pd.DataFrame({'v': [1, 2]}, index=pd.MultiIndex.from_tuples([(1, 'x'), (2, 'y')]))",
+            "na = pd.NA; nat = pd.NaT; nul = pd.array([1, None], dtype='Int64'); g = mi.groupby(level=0)",
+        ],
+        [
+            "s.index.tz is not None",
+            "s.name == 'n' and s.iloc[0] == 1",
+            "list(c.cat.categories) == ['a', 'b']",
+            "mi.loc[(1, 'x'), 'v'] == 1",
+            "na is pd.NA and nat is pd.NaT",
+            "nul[1] is pd.NA",
+            "g.sum().v.tolist() == [1, 2]",
+        ],
+    ),
+}

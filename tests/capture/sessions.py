@@ -1,0 +1,98 @@
+"""A session without a daemon: cells are run around a `SessionCapture`, and a dict plays the store.
+
+Runs under every Python that a kernel may run under, so it imports nothing but the kernel's package; see `process.py`.
+"""
+
+from __future__ import annotations
+
+import builtins
+import sys
+import types
+from typing import Any
+
+from _holdfast_kernel.capture.session import (  # type: ignore[import-not-found]
+    RestoreOutcome,
+    SavedComponent,
+    SessionCapture,
+    Snapshot,
+)
+
+Store = dict[str, SavedComponent]
+
+
+class Session:
+    """One session and what is stored of it.
+
+    Args:
+        store: components to restore before the first cell.
+    """
+
+    def __init__(self, store: Store | None = None) -> None:
+        self.module = types.ModuleType("__main__")
+        self.module.__dict__["__builtins__"] = builtins
+        sys.modules["__main__"] = self.module
+        self.names = self.module.__dict__
+        self.capture = SessionCapture(self.module)
+        self.store: Store = dict(store or {})
+        self.outcome: RestoreOutcome | None = None
+        if store is not None:
+            self.outcome = self.capture.restore(list(store.values()), mode="replace", names=None)
+
+    def execute(self, code: str, *, ok: bool = True) -> None:
+        """Run a cell and save nothing."""
+        sys.modules["__main__"] = self.module
+        compiled = compile(code, "<cell>", "exec", dont_inherit=True)
+        self.capture.begin_run(compiled)
+        try:
+            exec(compiled, self.names)
+        finally:
+            self.capture.end_run(ok=ok)
+
+    def run(self, code: str) -> Snapshot:
+        """Run a cell, save what it changed, and return the snapshot."""
+        self.execute(code)
+        return self.save()
+
+    def save(self, *, full: bool = False, commit: bool = True) -> Snapshot:
+        """Take a snapshot and put it into the store."""
+        snapshot = self.capture.take(full=full)
+        if not commit:
+            return snapshot
+        if full:
+            self.store.clear()
+        for component in snapshot.changed:
+            self.store[component.id] = SavedComponent(
+                component.id,
+                component.members,
+                component.fingerprint,
+                bytes(component.stream),
+                [memoryview(bytearray(buffer)) for buffer in component.buffers],
+            )
+            # As in a kernel: once a frame is sent, nothing of ours shows live memory.
+            component.buffers.clear()
+        for gone in snapshot.removed:
+            del self.store[gone]
+        self.capture.committed(snapshot.seq)
+        return snapshot
+
+    def value(self, expression: str) -> Any:
+        """Evaluate an expression in the session, behind the capture's back."""
+        sys.modules["__main__"] = self.module
+        return eval(expression, self.names)
+
+    def reborn(self) -> Session:
+        """Return a new session with what is stored of this one."""
+        return Session(copied(self.store))
+
+
+def copied(store: Store) -> Store:
+    """Return a store whose buffers are its own, as after a way over the wire."""
+    return {
+        key: SavedComponent(c.id, c.members, c.fingerprint, c.stream, [memoryview(bytearray(b)) for b in c.buffers])
+        for key, c in store.items()
+    }
+
+
+def changed_names(snapshot: Snapshot) -> set[str]:
+    """Return the variables of the components that a snapshot sends."""
+    return set(snapshot.names_changed)
