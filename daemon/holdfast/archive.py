@@ -1,0 +1,261 @@
+"""The workspace's access to its store: opened when needed, noticed when it goes away, big writes off the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from holdfast.store.catalog import CATALOG_NAME
+from holdfast.store.errors import StoreError, StoreUnavailable
+from holdfast.store.records import Change, Head, VersionRecord
+from holdfast.store.seal import load_key
+from holdfast.store.store import Store
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+INLINE_BYTES = 1 << 17
+"""Changes up to this size are committed on the event loop: a hop to a thread costs more than the write."""
+SETTLE_DELAY = 0.02
+"""Seconds until the catalog notes what was committed to the log alone: after the answer, and before anybody looks."""
+RETRY_DELAY = 10.0
+"""Seconds until that is tried again, in the store's thread, when it failed."""
+IDLE_DELAY = 1.0
+"""Seconds without a commit after which it is written through to the disk, and the readable metadata beside it."""
+
+
+class Archive:
+    """One workspace's `.state` folder.
+
+    `generation` counts the catalogs seen: it changes when the folder was removed or replaced, and whoever saved
+    under an older
+    one has everything to save again.
+
+    Args:
+        folder: The `.state` folder.
+        on_lost: Called with a reason when the folder was removed under us, or replaced (the second argument).
+        on_conflict: Called with a reason when another process wrote to it.
+    """
+
+    def __init__(self, folder: Path, on_lost: Callable[[str, bool], None], on_conflict: Callable[[str], None]) -> None:
+        self.folder = folder
+        self.generation = 0
+        self._on_lost = on_lost
+        self._on_conflict = on_conflict
+        self._store: Store | None = None
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="holdfast-store")
+        self._jobs = 0
+        self._unwritten: set[str] = set()
+        self._settling: asyncio.TimerHandle | None = None
+        self._idle: asyncio.TimerHandle | None = None
+        self._upkeep: asyncio.Task[None] | None = None
+        self._committed_at = 0.0
+
+    # ------------------------------------------------------------------ opening
+
+    def store(self, *, create: bool = True) -> Store:
+        """Return the open store.
+
+        Raises:
+            StoreUnavailable: it cannot be opened, or there is none and `create` is false.
+        """
+        if self._store is not None and not self._store.intact():
+            self._lose("it was removed or replaced")
+        if self._store is None:
+            self._store = Store.open(self.folder, load_key(), create=create)
+            self.generation += 1
+        return self._store
+
+    def current(self) -> Store:
+        """Return the store that was opened last, unchecked; its commits notice by themselves when the folder is gone.
+
+        Raises:
+            StoreUnavailable: it cannot be opened.
+        """
+        return self._store if self._store is not None else self.store()
+
+    def existing(self) -> Store | None:
+        """Return the store if there is one to read, without making one; None also when it cannot be opened."""
+        try:
+            return self.readable()
+        except StoreUnavailable as error:
+            logger.info("no store to read: %s", error)
+            return None
+
+    def readable(self) -> Store | None:
+        """Return the store, or None when nothing was ever saved here.
+
+        Raises:
+            StoreUnavailable: there is something, but it cannot be read.
+        """
+        try:
+            return self.store(create=False)
+        except StoreUnavailable as error:
+            if error.kind == "absent":
+                return None
+            raise
+
+    def move_to(self, folder: Path) -> None:
+        """Use another folder from now on; what was saved in the old one stays there."""
+        if folder != self.folder:
+            self.folder = folder
+            if self._store is not None:
+                self._lose("another folder was chosen")
+
+    def look(self) -> None:
+        """Check whether the folder is still ours, and was written by nobody else; called on file system events."""
+        if self._store is None:
+            return
+        if not self._store.intact():
+            self._lose("it was removed or replaced")
+        else:
+            self._notice_others(self._store)
+
+    def _notice_others(self, store: Store) -> None:
+        if store.changed_outside():
+            self._on_conflict(
+                f"Another process changed {self.folder}. What is in memory stays as it is, and the next run is saved "
+                "beside what the other one wrote; `holdfast restore` brings that back."
+            )
+
+    def _lose(self, what: str) -> None:
+        store, self._store = self._store, None
+        self.generation += 1
+        if store is not None:
+            self._executor.submit(store.close)
+        replaced = (self.folder / CATALOG_NAME).exists()
+        self._on_lost(
+            f"{self.folder} is no longer the folder that was saved to: {what}. The variables are still in memory, "
+            "and the next run saves all of them again.",
+            replaced,
+        )
+
+    # ------------------------------------------------------------------ use
+
+    async def run(self, work: Callable[[Store], T], *, create: bool = True) -> T:
+        """Do something with the store in its thread.
+
+        Raises:
+            StoreUnavailable: the store cannot be opened.
+        """
+        store = self.store(create=create)
+        self._jobs += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work, store)
+        finally:
+            self._jobs -= 1
+
+    async def commit(self, key: str, change: Change, *, parent: int | Head | None, synced: bool) -> VersionRecord:
+        """Make a version exist; small ones are written at once.
+
+        Raises:
+            StoreUnavailable: the store cannot be opened or written to.
+        """
+        size = 0
+        for component in change.changed:
+            size += len(component.stream)
+            for buffer in component.buffers:
+                size += memoryview(buffer).nbytes
+        if size <= INLINE_BYTES and not self._jobs and not synced and self._store is not None:
+            record = self._store.commit(key, change, parent=parent)
+        else:
+            record = await self.run(lambda store: store.commit(key, change, parent=parent, synced=synced))
+        if self._settling is None and self._store is not None and self._store.unsettled:
+            self._settling = asyncio.get_running_loop().call_later(SETTLE_DELAY, self._settle)
+        self._unwritten.add(key)
+        self._committed_at = time.monotonic()
+        if self._idle is None:
+            self._idle = asyncio.get_running_loop().call_later(IDLE_DELAY, self._start_upkeep)
+        return record
+
+    def _settle(self) -> None:
+        self._settling = None
+        store = self._store
+        if store is None or not store.unsettled:
+            return
+        if self._jobs:  # their thread may hold the store's lock for long
+            self._settling = asyncio.get_running_loop().call_later(SETTLE_DELAY, self._settle)
+            return
+        try:
+            store.settle()
+        except StoreUnavailable:
+            self.look()
+        except StoreError as error:  # the upkeep that every commit brings about tries again
+            logger.warning("what was saved is safe, and its catalog could not be written: %s", error)
+
+    def _start_upkeep(self) -> None:
+        self._idle = None
+        waiting = self._committed_at + IDLE_DELAY - time.monotonic()
+        if waiting > 0 or (self._upkeep is not None and not self._upkeep.done()):
+            self._idle = asyncio.get_running_loop().call_later(max(waiting, IDLE_DELAY / 4), self._start_upkeep)
+        else:
+            self._upkeep = asyncio.create_task(self._keep_up())
+
+    async def _keep_up(self) -> None:
+        """Write through to the disk, and write the metadata files; failures only matter to those who read these."""
+        keys, self._unwritten = self._unwritten, set()
+        if self._store is None or not self._store.intact():
+            return
+        self._notice_others(self._store)
+
+        def work(store: Store) -> None:
+            store.sync()
+            for key in keys:
+                store.write_metadata(key)
+            store.checkpoint()
+
+        try:
+            await self.run(work, create=False)
+        except (StoreError, OSError) as error:
+            logger.warning("the state is saved, but its upkeep failed: %s", error)
+            self._unwritten |= keys
+            if self._idle is None and self._store is not None and self._store.unsettled:
+                self._idle = asyncio.get_running_loop().call_later(RETRY_DELAY, self._start_upkeep)
+
+    async def sync(self) -> None:
+        """Return once everything committed is on the disk and described beside it.
+
+        Raises:
+            StoreUnavailable: it could not be written.
+        """
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+        keys, self._unwritten = self._unwritten, set()
+
+        def work(store: Store) -> None:
+            store.sync()
+            for key in keys:
+                store.write_metadata(key)
+
+        if self._store is not None:
+            await self.run(work)
+
+    async def close(self) -> None:
+        """Write everything through and close."""
+        if self._settling is not None:
+            self._settling.cancel()
+            self._settling = None
+        try:
+            await self.sync()
+            await self._in_thread_close()
+        except (StoreError, OSError) as error:
+            logger.warning("closing the store: %s", error)
+        finally:
+            self._executor.shutdown(wait=True)
+
+    async def _in_thread_close(self) -> None:
+        store, self._store = self._store, None
+        if store is not None:
+            await asyncio.get_running_loop().run_in_executor(self._executor, _checkpoint_and_close, store)
+
+
+def _checkpoint_and_close(store: Store) -> None:
+    store.checkpoint()
+    store.close()

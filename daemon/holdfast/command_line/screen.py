@@ -1,0 +1,129 @@
+"""How results look: tables with rich on a terminal, plain columns elsewhere; numbers for people."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import IO, Any
+
+import click
+
+
+def is_terminal(stream: IO[str]) -> bool:
+    """Whether a stream is a terminal that can do more than print lines."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def paint(text: str, **style: Any) -> str:
+    """Return text with colours (`click.style`), unless the user wants none; click drops them off terminals."""
+    return text if "NO_COLOR" in os.environ else click.style(text, **style)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> None:
+    """Print a table to standard output.
+
+    Args:
+        columns: The headings.
+        rows: The cells, as many as there are headings.
+        right: The headings of the columns that are aligned to the right.
+    """
+    listed = [[cell.replace("\n", " ") for cell in row] for row in rows]
+    if is_terminal(sys.stdout):
+        _rich_table(columns, listed, right)
+    else:
+        _plain_table(columns, listed, right)
+
+
+def _rich_table(columns: Sequence[str], rows: list[list[str]], right: Sequence[str]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for index, column in enumerate(columns):
+        last = index == len(columns) - 1
+        shown.add_column(
+            column,
+            justify="right" if column in right else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+            ratio=1 if last and column not in right else None,
+        )
+    for row in rows:
+        # Text, not str: what stands in brackets in a value is not markup.
+        shown.add_row(*(Text(cell) for cell in row))
+    Console(highlight=False).print(shown)
+
+
+def _plain_table(columns: Sequence[str], rows: list[list[str]], right: Sequence[str]) -> None:
+    widths = [max(len(line[index]) for line in [list(columns), *rows]) for index in range(len(columns))]
+    for line in [list(columns), *rows]:
+        cells = (
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for cell, width, column in zip(line, widths, columns, strict=True)
+        )
+        click.echo("  ".join(cells).rstrip())
+
+
+def size(count: int | None) -> str:
+    """Return a number of bytes for people: ``1.2 MB``."""
+    if count is None:
+        return ""
+    amount = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} TB"
+
+
+def seconds(milliseconds: float) -> str:
+    """Return a duration for people: ``0.31 s``, ``2 min 5 s``."""
+    value = milliseconds / 1000
+    if value < 10:
+        return f"{value:.2f} s"
+    if value < 60:
+        return f"{value:.1f} s"
+    return f"{int(value // 60)} min {int(value % 60)} s"
+
+
+def moment(iso: str | None) -> str:
+    """Return an ISO 8601 time in local time: ``2026-11-21 09:25:39``."""
+    from datetime import datetime
+
+    return datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M:%S") if iso else ""
+
+
+def count(number: int, noun: str) -> str:
+    """Return ``1 variable``, ``1,204 variables``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def names(listed: Sequence[str], most: int = 6) -> str:
+    """Return names for a line of text, the last ones counted where there are too many."""
+    if len(listed) <= most:
+        return ", ".join(listed)
+    return f"{', '.join(listed[: most - 1])} and {len(listed) - most + 1} more"
+
+
+def saved(state: dict[str, Any]) -> str:
+    """Return what a ``Saved`` object says, as the end of a line."""
+    status = state["status"]
+    if status == "saved":
+        parts = []
+        if state.get("changed"):
+            parts.append(f"saved {names(state['changed'])}")
+        if state.get("removed"):
+            parts.append(f"removed {names(state['removed'])}")
+        return f"{'; '.join(parts) or 'saved'} (version {state.get('version')})"
+    if status == "failed":
+        return f"NOT SAVED: {state.get('reason') or 'the daemon gave no reason'}"
+    known = {"saving": "saving", "unchanged": "nothing new to save", "off": "not saved, as asked"}
+    return known.get(status, str(status))
+
+
+def lost(variable: dict[str, Any]) -> str:
+    """Return a ``Lost`` object as one line."""
+    return f"{variable['name']} ({variable['type']}): {variable['reason']} {variable['remedy']}".rstrip()

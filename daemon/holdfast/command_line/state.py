@@ -1,0 +1,112 @@
+"""`holdfast log`, `restore` and `clear`: the saved state of a file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from holdfast.command_line import screen
+from holdfast.command_line.exits import EPILOG, Exit
+from holdfast.command_line.target import Target, ask, folder_option, json_option, perform, print_json
+
+
+@click.command(epilog=EPILOG)
+@click.argument("file")
+@click.option("-n", "limit", type=click.IntRange(min=1), default=20, show_default=True, help="Versions to show.")
+@json_option
+@folder_option
+def log(file: str, limit: int, as_json: bool, folder: Path | None) -> None:
+    """List the saved versions of FILE, newest first."""
+    perform(_log(Target.parse(file, folder), limit, as_json), as_json=as_json)
+
+
+async def _log(target: Target, limit: int, as_json: bool) -> int:
+    versions = await ask(target, "holdfast/state/history", limit=limit)
+    if as_json:
+        print_json(versions)
+    elif not versions:
+        click.echo(f"Nothing is saved for {target.path.name}.", err=True)
+    else:
+        screen.table(
+            ["version", "saved", "written", "changed", "code"],
+            [
+                [
+                    str(entry["version"]),
+                    screen.moment(entry["savedAt"]),
+                    screen.size(entry["bytes"]),
+                    _changes(entry),
+                    entry.get("label") or _first_line(entry["code"]),
+                ]
+                for entry in versions
+            ],
+            right=["version", "written"],
+        )
+    return Exit.OK
+
+
+def _changes(entry: dict[str, Any]) -> str:
+    removed = [f"-{name}" for name in entry.get("removed", [])]
+    return screen.names([*entry.get("changed", []), *removed], most=4)
+
+
+def _first_line(code: str) -> str:
+    lines = (line.strip() for line in code.splitlines())
+    return next((line for line in lines if line and not line.startswith("#")), "")[:80]
+
+
+@click.command(epilog=EPILOG)
+@click.argument("file")
+@click.option("--version", type=click.IntRange(min=1), help="The version to bring back; the last by default.")
+@click.option("--names", metavar="A,B,…", help="Bring back only these variables.")
+@json_option
+@folder_option
+def restore(file: str, version: int | None, names: str | None, as_json: bool, folder: Path | None) -> None:
+    """Bring back the saved variables of FILE."""
+    chosen = [name.strip() for name in names.split(",") if name.strip()] if names is not None else None
+    if chosen == []:
+        raise click.UsageError("--names names no variable.")
+    perform(_restore(Target.parse(file, folder), version, chosen, as_json), as_json=as_json)
+
+
+async def _restore(target: Target, version: int | None, chosen: list[str] | None, as_json: bool) -> int:
+    outcome = await ask(target, "holdfast/state/restore", version=version, names=chosen)
+    if as_json:
+        print_json(outcome)
+    else:
+        click.echo(outcome["message"], err=not outcome["success"])
+        for variable in outcome.get("failed") or []:
+            click.echo(f"not restored: {screen.lost(variable)}", err=True)
+    return Exit.OK if outcome["success"] else Exit.STATE
+
+
+@click.command(epilog=EPILOG)
+@click.argument("file")
+@click.option("--forget", is_flag=True, help="Delete for ever instead of moving to the trash.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@folder_option
+def clear(file: str, forget: bool, yes: bool, as_json: bool, folder: Path | None) -> None:
+    """Clear the variables of FILE and its saved state."""
+    target = Target.parse(file, folder)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError("There is no terminal to ask on; say --yes.")
+        fate = "deleted for ever" if forget else "moved to the trash"
+        click.confirm(
+            f"The variables of {target.path.name} will be cleared and their saved state {fate}. Go on?",
+            abort=True,
+            err=True,
+        )
+    perform(_clear(target, forget, as_json), as_json=as_json)
+
+
+async def _clear(target: Target, forget: bool, as_json: bool) -> int:
+    outcome = await ask(target, "holdfast/state/clear", forget=forget)
+    if as_json:
+        print_json(outcome)
+    else:
+        click.echo(outcome["message"], err=not outcome["success"])
+    return Exit.OK if outcome["success"] else Exit.STATE

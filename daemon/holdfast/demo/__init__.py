@@ -1,0 +1,1 @@
+"""The scripts that `holdfast demo` runs; they are copied, never imported."""

@@ -1,0 +1,1 @@
+"""Standard LSP features on top of the live session, one file each."""

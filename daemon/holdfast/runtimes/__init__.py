@@ -1,0 +1,1 @@
+"""How code is run, seen from the daemon: start a kernel, speak with it, interrupt it, kill it."""

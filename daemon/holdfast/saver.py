@@ -1,0 +1,303 @@
+"""A session's saves: in order, truthful about `saved` and `saving`, and never forgetting what is owed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from attrs import asdict
+
+from holdfast.archive import Archive
+from holdfast.execution import Execution
+from holdfast.protocol import Lost, Saved
+from holdfast.runtimes.base import Kernel, KernelDied
+from holdfast.saving import Loaded, change_of, lost_list, visible
+from holdfast.store.errors import StoreError, StoreUnavailable
+from holdfast.store.records import HEAD
+
+logger = logging.getLogger(__name__)
+
+_KEPT = "The variables are in memory, and the next run tries again."
+ANSWER_FIRST = 4 << 20
+"""Snapshots above this size (bytes) are written after the run has been answered."""
+
+
+class Saver:
+    """What of one session is in the store.
+
+    Attributes:
+        version: The version that memory stands on; None when nothing is saved.
+        dirty: Whether memory holds something that the store does not.
+        skip_restore: A new kernel is to start empty although something is saved.
+    """
+
+    def __init__(self, key: str, archive: Archive, announce: Callable[[str, Saved], None]) -> None:
+        self.key = key
+        self.version: int | None = None
+        self.dirty = False
+        self.skip_restore = False
+        self.names: dict[str, int] = {}
+        """For each saved name the version that changed it last."""
+        self.skipped: list[Lost] = []
+        self._missing: dict[str, Lost] = {}
+        """What could not be saved before memory was restored: no kernel has it, and none can say that it is missing."""
+        self._archive = archive
+        self._announce = announce
+        self._generation: int | None = None
+        self._start_over = False
+        self._unloaded: dict[str, list[str]] = {}
+        self._order = asyncio.Lock()
+        self._underway = 0
+        self._settled = asyncio.Event()
+        self._settled.set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def needs_full(self) -> bool:
+        """Whether the next snapshot has to hold everything, since what the kernel thinks saved is not there."""
+        return self._start_over or (self._generation is not None and self._generation != self._archive.generation)
+
+    # ------------------------------------------------------------------ saves
+
+    async def save(
+        self, snapshot: dict[str, Any], buffers: Sequence[memoryview], run: Execution, kernel: Kernel
+    ) -> Saved:
+        """Commit a snapshot; a large one, or one behind another, is committed later (status ``saving``)."""
+        size = sum(buffer.nbytes for buffer in buffers)
+        if size <= ANSWER_FIRST and not self._underway:
+            return await self._commit(snapshot, buffers, run, kernel)
+        task = asyncio.create_task(self.save_and_announce(snapshot, buffers, run, kernel))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        self.dirty = True
+        return Saved(
+            "saving",
+            version=self.version,
+            changed=list(snapshot["namesChanged"]),
+            removed=list(snapshot["namesRemoved"]),
+            skipped=self._with_missing(snapshot),
+            bytes=size,
+        )
+
+    async def save_and_announce(
+        self, snapshot: dict[str, Any], buffers: Sequence[memoryview], run: Execution, kernel: Kernel
+    ) -> None:
+        """Commit a snapshot whose run was already answered, and tell the clients how it went."""
+        saved = await self._commit(snapshot, buffers, run, kernel)
+        self._announce(run.run_id, saved)
+
+    def pending(self) -> Saved:
+        """Return what a run says whose snapshot is still being taken; `pending_over` has to follow."""
+        self.dirty = True
+        self._begin()
+        return Saved("saving", version=self.version, skipped=self.skipped)
+
+    def pending_over(self) -> None:
+        """The snapshot was taken and saved, or never will be."""
+        self._end()
+
+    def _begin(self) -> None:
+        self._underway += 1
+        self._settled.clear()
+
+    def _end(self) -> None:
+        self._underway -= 1
+        if not self._underway:
+            self._settled.set()
+
+    def no_snapshot(self) -> Saved:
+        """Return what a run says whose variables the kernel could not capture, for a fault of its own."""
+        self.dirty = True
+        return Saved(
+            "failed",
+            version=self.version,
+            skipped=self.skipped,
+            reason=f"The kernel could not take a snapshot (its log says why). {_KEPT}",
+        )
+
+    async def capture(self, kernel: Kernel) -> Saved:
+        """Save what the kernel owes, outside of a run."""
+        answer = await kernel.request({"type": "capture", "full": self.needs_full})
+        if answer.header["snapshot"] is None:
+            return self.no_snapshot()
+        return await self._commit(answer.header["snapshot"], answer.buffers, None, kernel)
+
+    async def _commit(
+        self, snapshot: dict[str, Any], buffers: Sequence[memoryview], run: Execution | None, kernel: Kernel
+    ) -> Saved:
+        self._begin()
+        try:
+            async with self._order:
+                return await self._commit_in_order(snapshot, buffers, run, kernel)
+        finally:
+            self._end()
+
+    async def _commit_in_order(
+        self,
+        snapshot: dict[str, Any],
+        buffers: Sequence[memoryview],
+        run: Execution | None,
+        kernel: Kernel,
+        *,
+        again: bool = False,
+    ) -> Saved:
+        started = time.monotonic()
+        skipped = self._with_missing(snapshot)
+        changed, removed = list(snapshot["namesChanged"]), list(snapshot["namesRemoved"])
+        synced = run is not None and run.options.durability == "synced"
+        try:
+            self._archive.current()
+            if self.needs_full and not snapshot.get("full"):
+                kernel.send_soon({"type": "rejected", "seq": snapshot["seq"]})
+                answer = await kernel.request({"type": "capture", "full": True})
+                if answer.header["snapshot"] is None:
+                    return self.no_snapshot()
+                snapshot, buffers = answer.header["snapshot"], answer.buffers
+            snapshot["skipped"] = [asdict(lost) for lost in skipped]
+            if self._is_unchanged(snapshot, skipped):
+                kernel.send_soon({"type": "committed", "seq": snapshot["seq"]})
+                if synced:
+                    await self._archive.sync()
+                self.dirty = False
+                return Saved("unchanged", version=self.version, skipped=skipped)
+            self._retire_unloaded(snapshot)
+            record = await self._archive.commit(
+                self.key,
+                change_of(snapshot, buffers, run),
+                parent=HEAD if self.version is None else self.version,
+                synced=synced,
+            )
+        except StoreUnavailable as error:
+            if error.kind == "gone" and not again:
+                self._archive.look()
+                return await self._commit_in_order(snapshot, buffers, run, kernel, again=True)
+            return self._failed(snapshot, skipped, kernel, error.message)
+        except StoreError as error:
+            return self._failed(snapshot, skipped, kernel, error.message)
+        except OSError as error:
+            return self._failed(snapshot, skipped, kernel, f"The state could not be written ({error}).")
+        except KernelDied as error:
+            return Saved(
+                "failed",
+                version=self.version,
+                reason=f"The kernel ended before its variables were saved: {error.death.cause}.",
+            )
+        kernel.send_soon({"type": "committed", "seq": snapshot["seq"]})
+        self.version = record.version
+        self._generation = self._archive.generation
+        self._start_over = False
+        self.skip_restore = False
+        self.dirty = False
+        self.skipped = skipped
+        for name in record.names_changed:
+            self._missing.pop(name, None)
+            self.names[name] = record.version
+        for name in record.names_removed:
+            self.names.pop(name, None)
+        return Saved(
+            "saved",
+            version=record.version,
+            changed=changed or list(record.names_changed),
+            removed=removed,
+            skipped=skipped,
+            bytes=record.bytes,
+            duration=(time.monotonic() - started) * 1000,
+        )
+
+    def _with_missing(self, snapshot: dict[str, Any]) -> list[Lost]:
+        """Return what a snapshot skips, and what was skipped before a restore and was not made again since."""
+        skipped = lost_list(snapshot["skipped"])
+        made = {*snapshot["namesChanged"], *(lost.name for lost in skipped)}
+        return [*(lost for name, lost in self._missing.items() if name not in made), *skipped]
+
+    def _is_unchanged(self, snapshot: dict[str, Any], skipped: list[Lost]) -> bool:
+        if snapshot["changed"] or snapshot["removed"] or snapshot["namesChanged"] or snapshot["namesRemoved"]:
+            return False
+        return not snapshot.get("full") and skipped == self.skipped
+
+    def _failed(self, snapshot: dict[str, Any], skipped: list[Lost], kernel: Kernel, reason: str) -> Saved:
+        kernel.send_soon({"type": "rejected", "seq": snapshot["seq"]})
+        self.dirty = True
+        return Saved(
+            "failed",
+            version=self.version,
+            changed=list(snapshot["namesChanged"]),
+            removed=list(snapshot["namesRemoved"]),
+            skipped=skipped,
+            reason=f"{reason} {_KEPT}",
+        )
+
+    def _retire_unloaded(self, snapshot: dict[str, Any]) -> None:
+        """A name bound anew no longer belongs to the component that could not be loaded."""
+        bound = {name for component in snapshot["changed"] for name in visible(component["members"])}
+        for identity, names in list(self._unloaded.items()):
+            if bound.intersection(names):
+                snapshot["removed"].append(identity)
+                del self._unloaded[identity]
+
+    # ------------------------------------------------------------------ what happens around
+
+    def note_unsaved(self) -> None:
+        """Memory holds something that was not to be saved: after a failed run, or one that does not persist."""
+        self.dirty = True
+
+    def restored(self, loaded: Loaded, failed: set[str]) -> None:
+        """Memory is now a version of the store."""
+        self.version = loaded.record.version
+        self._generation = self._archive.generation
+        self._start_over = False
+        self.dirty = False
+        self.skipped = lost_list(loaded.record.skipped)
+        self._missing = {lost.name: lost for lost in self.skipped}
+        self.names = {name: entry.since for entry in loaded.entries.values() for name in visible(entry.members)}
+        self._unloaded = {
+            entry.id: visible(entry.members)
+            for entry in loaded.entries.values()
+            if failed.intersection(visible(entry.members))
+        }
+
+    async def set_head(self, version: int) -> None:
+        """Make an older version the one that the next kernel starts with."""
+        try:
+            await self._archive.run(lambda store: store.set_head(self.key, version), create=False)
+        except StoreError as error:
+            logger.warning("the head of %s stays where it was: %s", self.key, error)
+
+    def kernel_lost(self) -> None:
+        """The kernel is gone, and what it had not saved with it."""
+        self.dirty = False
+
+    def start_over(self) -> None:
+        """Memory starts empty although something is saved: the next save is a full one."""
+        self._start_over = True
+        self.skip_restore = True
+        self.version = None
+        self.names.clear()
+        self.skipped = []
+        self._missing.clear()
+        self._unloaded.clear()
+
+    def forget(self) -> None:
+        """Nothing is saved any more."""
+        self.version = None
+        self.dirty = False
+        self.skip_restore = False
+        self._generation = None
+        self._start_over = False
+        self.names.clear()
+        self.skipped = []
+        self._missing.clear()
+        self._unloaded.clear()
+
+    def store_gone(self) -> None:
+        """The folder went away under us: everything in memory is to be saved again."""
+        self.version = None
+        self.names.clear()
+        self.dirty = True
+
+    async def settled(self) -> None:
+        """Return when no save is under way."""
+        await self._settled.wait()

@@ -1,0 +1,96 @@
+"""What users can choose: `initializationOptions.holdfast`, `holdfast.*` in the configuration, or the command line."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from holdfast.errors import InvalidParams
+from holdfast.protocol import camel_case
+
+CLOSE_GRACE = 600.0
+DELETE_GRACE = 10.0
+
+
+@dataclass(slots=True)
+class Settings:
+    """The settings of a workspace's daemon.
+
+    Attributes:
+        interpreter: Path of the Python that runs cells.
+        state_folder: Where state is kept; relative paths count from the workspace.
+        grace: Seconds that a closed file keeps its kernel and a deleted file its state. None: 600 s and 10 s.
+        persist: Whether successful runs are saved.
+        spare: Whether a started kernel stands ready.
+        trash_days: Days for which the state of deleted files can be recovered.
+    """
+
+    interpreter: str = sys.executable
+    state_folder: str = ".state"
+    grace: float | None = None
+    persist: bool = True
+    spare: bool = True
+    trash_days: float = 30.0
+
+    @property
+    def close_grace(self) -> float:
+        """Seconds that a closed file keeps its kernel."""
+        return CLOSE_GRACE if self.grace is None else self.grace
+
+    @property
+    def delete_grace(self) -> float:
+        """Seconds that a deleted file keeps its state."""
+        return DELETE_GRACE if self.grace is None else self.grace
+
+    def update(self, values: Mapping[str, Any], folder: Path) -> set[str]:
+        """Take over what is set in `values` (wire names), leave the rest; return the names of the fields that changed.
+
+        Unknown keys are left to newer versions and other clients.
+
+        Raises:
+            InvalidParams: a value has the wrong type; nothing was taken over.
+        """
+        taken: dict[str, Any] = {}
+        for field in fields(self):
+            value = values.get(camel_case(field.name))
+            if value is None:
+                continue
+            taken[field.name] = _checked(field.name, value, folder)
+        changed = {name for name, value in taken.items() if getattr(self, name) != value}
+        for name in changed:
+            setattr(self, name, taken[name])
+        return changed
+
+
+def _checked(name: str, value: Any, folder: Path) -> Any:
+    wire = camel_case(name)
+    if name in {"persist", "spare"}:
+        if not isinstance(value, bool):
+            raise InvalidParams(f"holdfast.{wire} has to be true or false, not {value!r}; the setting is as before.")
+        return value
+    if name in {"grace", "trash_days"}:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+            raise InvalidParams(
+                f"holdfast.{wire} has to be a number of at least 0, not {value!r}; the setting is as before."
+            )
+        return float(value)
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise InvalidParams(f"holdfast.{wire} has to be a path, not {value!r}; the setting is as before.")
+    if name == "interpreter":
+        return _interpreter(value, folder)
+    return value
+
+
+def _interpreter(value: str, folder: Path) -> str:
+    """Return the interpreter as an absolute path; names without a folder are looked up on PATH."""
+    expanded = Path(os.path.expandvars(value)).expanduser()
+    if expanded.is_absolute():
+        return str(expanded)
+    if len(expanded.parts) == 1 and (found := shutil.which(value)):
+        return found
+    return str(folder / expanded)

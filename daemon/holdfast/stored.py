@@ -1,0 +1,122 @@
+"""What is saved of a document, told from the catalog alone: nothing is unpickled and no kernel is started."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from holdfast.protocol import Environment, State, Variable, Version
+from holdfast.saving import lost_list, visible
+from holdfast.store.errors import Untrusted
+from holdfast.store.records import VersionRecord
+from holdfast.store.store import Store
+
+PICKLE_PROTOCOL = 5
+MAX_HISTORY = 1000
+"""Versions listed when the client does not say how many; `before` gets the next ones."""
+
+
+def no_state() -> State:
+    """Return what is told of a document of which nothing is saved."""
+    return State(
+        has_saved_state=False,
+        variable_count=0,
+        variable_names=[],
+        file_size_bytes=0,
+        pickle_protocol=PICKLE_PROTOCOL,
+        state_file_exists=False,
+        trusted=True,
+        environment=Environment(python="", platform=""),
+    )
+
+
+def state_of(store: Store | None, key: str) -> State:
+    """Describe a document's saved state."""
+    if store is None:
+        return no_state()
+    record = store.head(key)
+    if record is None:
+        state = no_state()
+        state.state_file_exists = False
+        return state
+    trusted, names = True, []
+    try:
+        entries = store.listing(key)
+        names = sorted(name for entry in entries.values() for name in visible(entry.members))
+    except Untrusted:
+        trusted = False
+    environment: Mapping[str, Any] = record.environment
+    return State(
+        has_saved_state=True,
+        version=record.version,
+        saved_at=record.saved_at,
+        variable_count=len(names),
+        variable_names=names,
+        file_size_bytes=store.size(key),
+        pickle_protocol=PICKLE_PROTOCOL,
+        checksum=record.digest,
+        state_file_exists=True,
+        skipped=lost_list(record.skipped),
+        trusted=trusted,
+        environment=Environment(
+            python=str(environment.get("python", "")),
+            platform=str(environment.get("platform", "")),
+            packages={str(name): str(version) for name, version in (environment.get("packages") or {}).items()},
+        ),
+    )
+
+
+def variable_of(summary: Mapping[str, Any], *, saved: Any, version: int | None, loaded: bool) -> Variable:
+    """Turn a kernel's summary of a value into the protocol's form."""
+    return Variable(
+        name=str(summary["name"]),
+        type=str(summary.get("type", "")),
+        preview=str(summary.get("preview", "")),
+        saved=saved,
+        loaded=loaded,
+        shape=summary.get("shape"),
+        length=summary.get("length"),
+        bytes=summary.get("bytes"),
+        version=version,
+        cell=summary.get("cell"),
+    )
+
+
+def variables_of(store: Store | None, key: str, match: str | None) -> list[Variable]:
+    """List the variables of the saved head, by name."""
+    record = store.head(key) if store is not None else None
+    if store is None or record is None:
+        return []
+    found = [
+        variable_of({"name": name, **entry.summaries.get(name, {})}, saved="saved", version=entry.since, loaded=False)
+        for entry in store.listing(key).values()
+        for name in visible(entry.members)
+        if match is None or fnmatchcase(name, match)
+    ]
+    return sorted(found, key=lambda variable: variable.name)
+
+
+def version_of(record: VersionRecord) -> Version:
+    """Turn the store's record of a version into the protocol's form."""
+    return Version(
+        version=record.version,
+        saved_at=record.saved_at,
+        code=record.code,
+        changed=list(record.names_changed),
+        removed=list(record.names_removed),
+        bytes=record.bytes,
+        duration=record.seconds * 1000,
+        parent=record.parent,
+        label=record.label,
+    )
+
+
+def history_of(store: Store | None, key: str, limit: int | None, before: int | None) -> list[Version]:
+    """List the versions of a document, newest first."""
+    if store is None:
+        return []
+    return [version_of(record) for record in store.history(key, MAX_HISTORY if limit is None else limit, before)]
+
+
+__all__ = ["history_of", "no_state", "state_of", "variable_of", "variables_of", "version_of"]

@@ -1,0 +1,493 @@
+"""The core: which files are open, which session serves which, and what happens to them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import os
+import uuid
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from lsprotocol.types import Position, Range, TextDocumentIdentifier
+
+from holdfast import cells, documents, protocol, stored
+from holdfast.archive import Archive
+from holdfast.clients import Clients
+from holdfast.documents import OpenDocument, Passage, Place
+from holdfast.errors import HoldfastError, InvalidParams, KernelFailed, NoSession, NotTrusted, StateDamaged
+from holdfast.execution import Asker, Execution
+from holdfast.protocol import Cleared, Restored, Run, State, Variable, Version
+from holdfast.runtimes.pool import KernelPool
+from holdfast.session import Session
+from holdfast.settings import Settings
+from holdfast.store.errors import Damaged, SaveFailed, StoreError, StoreUnavailable, Untrusted
+from holdfast.store.store import Store
+from holdfast.watcher import Watcher
+
+logger = logging.getLogger(__name__)
+
+
+class Workspace:
+    """One folder and everything Holdfast keeps for it.
+
+    Args:
+        folder: The workspace; real path.
+        settings: Shared with whoever changes them.
+    """
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.sessions: dict[str, Session] = {}
+        self.clients = Clients(self._resume_output)
+        self.archive = Archive(folder / settings.state_folder, self._state_lost, self._state_conflict)
+        self.pool = KernelPool(folder, settings.interpreter, spare=settings.spare)
+        self.watcher = Watcher(
+            folder,
+            lambda: self.settings.delete_grace,
+            moved=self._moved,
+            gone=self._gone,
+            state_touched=self.archive.look,
+            state_folder=folder / settings.state_folder,
+        )
+        self._open: dict[str, OpenDocument] = {}
+        self._retirements: dict[str, asyncio.TimerHandle] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def start(self) -> None:
+        """Start watching, and the spare kernel."""
+        self.pool.prepare()
+        self.watcher.start()
+        store = self.archive.existing()
+        if store is not None:
+            days = self.settings.trash_days
+            try:
+                await self.archive.run(lambda store: store.expire_trash(days))
+            except StoreError as error:
+                logger.warning("the trash was not emptied: %s", error)
+        self._watch_saved()
+
+    async def close(self) -> None:
+        """End all sessions, everything flushed first."""
+        self.watcher.stop()
+        for timer in self._retirements.values():
+            timer.cancel()
+        await asyncio.gather(*(session.end() for session in self.sessions.values()), return_exceptions=True)
+        await self.pool.close()
+        await self.archive.close()
+
+    def apply(self, values: dict[str, Any]) -> None:
+        """Take over settings; the state folder can be chosen only until something was saved or read there.
+
+        Raises:
+            InvalidParams: a value has the wrong type; nothing was taken over.
+        """
+        changed = self.settings.update(values, self.folder)
+        if "interpreter" in changed:
+            self.pool.use_interpreter(self.settings.interpreter)
+        if "state_folder" in changed:
+            self.archive.move_to(self.folder / self.settings.state_folder)
+            self.watcher.state_folder = self.folder / self.settings.state_folder
+
+    # ------------------------------------------------------------------ documents
+
+    def opened(self, client: object, uri: str, language: str | None, text: Callable[[], str]) -> None:
+        """A client opened a document; `text` returns its current text."""
+        place = documents.locate(uri, self.folder)
+        document = self._open.setdefault(place.key, OpenDocument(language))
+        document.language = language or document.language
+        document.texts.pop(client, None)
+        document.texts[client] = text
+        if (timer := self._retirements.pop(place.key, None)) is not None:
+            timer.cancel()
+        session = self.sessions.get(place.key)
+        if session is not None:
+            session.place = place
+        self.watcher.watch(place.key)
+
+    def changed(self, client: object, uri: str) -> None:
+        """A client changed a document: from now on its text is the one that counts."""
+        place = documents.locate(uri, self.folder)
+        document = self._open.get(place.key)
+        if document is not None and client in document.texts:
+            document.texts[client] = document.texts.pop(client)
+
+    def closed(self, client: object, uri: str) -> None:
+        """A client closed a document; after the last, the state is flushed and the kernel retires after a while."""
+        place = documents.locate(uri, self.folder)
+        self._forget_text(place.key, client, retire=True)
+
+    def left(self, client: object) -> None:
+        """A client is gone: its documents are no longer its, but their kernels stay warm."""
+        for key in list(self._open):
+            self._forget_text(key, client, retire=False)
+
+    def _forget_text(self, key: str, client: object, *, retire: bool) -> None:
+        document = self._open.get(key)
+        if document is None or document.texts.pop(client, None) is None or document.texts:
+            return
+        del self._open[key]
+        session = self.sessions.get(key)
+        if retire and session is not None:
+            self._spawn(self._flush_quietly())
+            self._retirements[key] = asyncio.get_running_loop().call_later(self.settings.close_grace, self._retire, key)
+
+    def _retire(self, key: str) -> None:
+        self._retirements.pop(key, None)
+        session = self.sessions.get(key)
+        if session is None or key in self._open:
+            return
+        if session.busy:
+            self._retirements[key] = asyncio.get_running_loop().call_later(1.0, self._retire, key)
+            return
+        self._spawn(session.retire())
+
+    async def _flush_quietly(self) -> None:
+        try:
+            await self.archive.sync()
+        except StoreError as error:
+            logger.warning("flushing a closed document: %s", error)
+
+    def _text(self, place: Place) -> str:
+        document = self._open.get(place.key)
+        return document.text if document is not None else documents.read_text(place)
+
+    # ------------------------------------------------------------------ sessions
+
+    def place(self, document: TextDocumentIdentifier) -> Place:
+        """Return the place of a document; a move that just happened on the disk is followed first."""
+        place = documents.locate(document.uri, self.folder)
+        self.watcher.settle(place.key)
+        return place
+
+    def find(self, document: TextDocumentIdentifier) -> Session:
+        """Return the document's session.
+
+        Raises:
+            NoSession: there is none.
+        """
+        place = self.place(document)
+        session = self.sessions.get(place.key)
+        if session is None:
+            raise NoSession(f"{place.key} has no session: nothing of it was run since the daemon started.")
+        return session
+
+    def attach(self, document: TextDocumentIdentifier) -> Session:
+        """Return the document's session, made at first use."""
+        return self._attach(self.place(document))
+
+    def _attach(self, place: Place) -> Session:
+        session = self.sessions.get(place.key)
+        if session is None:
+            opened = self._open.get(place.key)
+            language = (opened.language if opened else None) or place.language_by_suffix
+            session = Session(
+                place,
+                language,
+                pool=self.pool,
+                archive=self.archive,
+                settings=self.settings,
+                folder=self.folder,
+                emit=self.clients.tell,
+            )
+            session.hold_output_while(self.clients.congested)
+            self.sessions[place.key] = session
+            self.watcher.watch(place.key)
+        return session
+
+    def _resume_output(self) -> None:
+        for session in self.sessions.values():
+            session.resume_output()
+
+    async def execute(self, params: protocol.ExecuteParams, asker: Asker | None, encoding: str = "utf-16") -> Run:
+        """Run code, a range, a cell or the whole document.
+
+        Raises:
+            InvalidParams: there is no such passage. KernelFailed: no kernel could be started.
+        """
+        if params.options.timeout is not None and not 0 < params.options.timeout < math.inf:
+            raise InvalidParams(
+                f"A timeout of {params.options.timeout} ms is none; nothing was run.", kind="badTimeout"
+            )
+        place = self.place(params.text_document)
+        passage = self._passage(params, place, encoding)
+        session = self._attach(place)
+        run = Execution(
+            code=passage.code,
+            filename=str(place.path) if place.path is not None and passage.line is not None else None,
+            line=passage.line or 0,
+            cell=passage.cell,
+            uri=place.uri,
+            options=params.options,
+            asker=asker,
+            run_id=params.run_id or uuid.uuid4().hex,
+        )
+        return await session.execute(run)
+
+    def _passage(self, params: protocol.ExecuteParams, place: Place, encoding: str) -> Passage:
+        chosen = [part for part in (params.code, params.range, params.cell) if part is not None]
+        if len(chosen) > 1:
+            raise InvalidParams("Pass only one of `code`, `range` and `cell`; nothing was run.", kind="ambiguous")
+        if params.code is not None:
+            return Passage(params.code, None)
+        text = self._text(place)
+        if params.range is not None:
+            return documents.passage(text, params.range, encoding)
+        if params.cell is not None:
+            cell = cells.cell_by_index(cells.split(text), params.cell.index)
+            if cell.kind == "javascript":
+                raise KernelFailed(
+                    "There is no runtime for javascript in this installation; nothing was run.", kind="noRuntime"
+                )
+            return Passage(cell.code if cell.kind == "code" else "", cell.code_line, cell.index)
+        return Passage(text.removeprefix("\ufeff"), 0)
+
+    def range_above(self, document: TextDocumentIdentifier, index: int) -> Range | None:
+        """Return the range of everything above a cell; None for the first cell.
+
+        Raises:
+            InvalidParams: there is no such cell.
+        """
+        lines = cells.cell_by_index(cells.split(self._text(self.place(document))), index).start_line
+        return Range(start=Position(0, 0), end=Position(lines, 0)) if lines else None
+
+    def cell_index_at(self, document: TextDocumentIdentifier, line: int) -> int:
+        """Return which cell holds a line."""
+        return cells.cell_at(cells.split(self._text(self.place(document))), line).index
+
+    def describe_all(self) -> list[protocol.Session]:
+        """Return all sessions: those attached, and as ``cold`` those that are only saved."""
+        found = [session.describe(memory=True) for session in self.sessions.values()]
+        store = self.archive.existing()
+        for key in store.sessions() if store is not None else []:
+            if key not in self.sessions:
+                found.append(self._describe_saved(store, key))
+        return found
+
+    def _describe_saved(self, store: Store | None, key: str) -> protocol.Session:
+        path = documents.path_of(key, self.folder)
+        uri = documents.uri_of(path) if path is not None else documents.uri_of_key(key)
+        record = store.head(key) if store is not None else None
+        return protocol.Session(
+            text_document=TextDocumentIdentifier(uri=uri),
+            language=documents.Place(uri, key, path).language_by_suffix,
+            status="cold",
+            execution_count=record.execution_count if record else 0,
+            queue=0,
+            dirty=False,
+            interpreter=self.settings.interpreter,
+            version=record.version if record else None,
+        )
+
+    # ------------------------------------------------------------------ state requests
+
+    async def _read(self, work: Callable[[Store | None], Any]) -> Any:
+        try:
+            if self.archive.readable() is None:
+                return work(None)
+            return await self.archive.run(work, create=False)
+        except Untrusted as error:
+            raise NotTrusted(error.message, detail=error.kind) from error
+        except Damaged as error:
+            raise StateDamaged(error.message, detail=error.what) from error
+        except StoreUnavailable as error:
+            raise StateDamaged(error.message, kind=error.kind) from error
+        except StoreError as error:
+            raise HoldfastError(error.message, kind=error.kind) from error
+
+    async def state(self, document: TextDocumentIdentifier) -> State:
+        """Describe what is saved of a document."""
+        key = self.place(document).key
+        found: State = await self._read(lambda store: stored.state_of(store, key))
+        return found
+
+    async def history(self, params: protocol.HistoryParams) -> list[Version]:
+        """List the versions of a document, newest first."""
+        if (params.limit is not None and params.limit < 0) or (params.before is not None and params.before < 0):
+            raise InvalidParams("`limit` and `before` count from 0 up; nothing was listed.")
+        key = self.place(params.text_document).key
+        found: list[Version] = await self._read(
+            lambda store: stored.history_of(store, key, params.limit, params.before)
+        )
+        return found
+
+    async def variables(self, params: protocol.VariablesParams) -> list[Variable]:
+        """List the variables, live where a kernel holds them, else as saved."""
+        key = self.place(params.text_document).key
+        session = self.sessions.get(key)
+        live = await session.live_variables(params.match) if session is not None else None
+        if session is not None and live is not None:
+            names = session.saver.names
+            return [
+                stored.variable_of(
+                    summary,
+                    saved=summary.get("saved", "saved"),
+                    version=names.get(summary["name"]),
+                    loaded=True,
+                )
+                for summary in live
+            ]
+        if session is not None and session.saver.skip_restore:
+            return []
+        found: list[Variable] = await self._read(lambda store: stored.variables_of(store, key, params.match))
+        return found
+
+    async def flush(self, document: TextDocumentIdentifier | None) -> State | list[State]:
+        """Wait until everything saved so far is durable, and describe it."""
+        places = [session.identifier for session in self.sessions.values()] if document is None else [document]
+        for identifier in places:
+            session = self.sessions.get(self.place(identifier).key)
+            if session is not None:
+                await session.saver.settled()
+        try:
+            await self.archive.sync()
+        except StoreError as error:
+            raise HoldfastError(f"Not everything could be made durable: {error.message}", kind=error.kind) from error
+        states = [await self.state(identifier) for identifier in places]
+        return states if document is None else states[0]
+
+    async def restore(self, params: protocol.RestoreParams) -> Restored:
+        """Bring back a version, a few names of one, or what a deleted file left in the trash."""
+        place = self.place(params.text_document)
+        store: Store | None = await self._read(lambda opened: opened)
+        if store is not None and params.version is None and store.head(place.key) is None and store.trashed(place.key):
+            await self._read(lambda opened: opened.recover(place.key) if opened is not None else False)
+        if place.key not in self.sessions and (store is None or store.head(place.key) is None):
+            return Restored(False, f"Nothing is saved for {place.key}, so there is nothing to restore.", 0, [])
+        return await self.attach(params.text_document).restore(params.version, params.names)
+
+    async def clear(self, params: protocol.ClearParams) -> Cleared:
+        """Clear a document's variables and its saved state, which goes to the trash, or for good."""
+        place = self.place(params.text_document)
+        session = self.sessions.get(place.key)
+        if session is not None:
+            await session.clear()
+        existing: Store | None = await self._read(lambda opened: opened)
+        had = existing is not None and existing.head(place.key) is not None
+        if had or (params.forget and existing is not None):
+            await self._discard(place.key, "cleared by the user", forget=params.forget)
+        if not had:
+            return Cleared(True, f"Nothing was saved for {place.key}; its variables are cleared.")
+        kept = "for good" if params.forget else "; `restore` brings it back from the trash"
+        self.clients.tell(
+            protocol.STATE_CLEARED, protocol.StateEventParams(params.text_document, "cleared by the user")
+        )
+        return Cleared(True, f"The state of {place.key} was cleared {kept}.".replace(" ;", ";"))
+
+    async def _discard(self, key: str, reason: str, *, forget: bool = False) -> None:
+        def work(store: Store | None) -> None:
+            if store is None:
+                return
+            if forget:
+                store.forget(key)
+            elif store.head(key) is not None:
+                store.trash(key, reason)
+
+        try:
+            await self._read(work)
+        except SaveFailed as error:
+            raise HoldfastError(error.message, kind=error.kind) from error
+
+    async def restart(self, params: protocol.RestartParams) -> protocol.Session:
+        """Restart a document's kernel."""
+        session = self.attach(params.text_document)
+        await session.restart(params.restore)
+        return session.describe(memory=True)
+
+    # ------------------------------------------------------------------ what happens to files
+
+    def _watch_saved(self) -> None:
+        store = self.archive.existing()
+        for key in store.sessions() if store is not None else []:
+            self.watcher.watch(key)
+
+    def renamed(self, old_uri: str, new_uri: str) -> None:
+        """An editor renamed a file or a folder."""
+        old, new = (documents.path_of_uri(uri) for uri in (old_uri, new_uri))
+        if old is not None and new is not None:
+            self._moved(documents.key_of(old, self.folder), documents.key_of(new, self.folder))
+
+    def deleted(self, uri: str) -> None:
+        """An editor deleted a file or a folder: the same grace as for any deletion."""
+        path = documents.path_of_uri(uri)
+        if path is not None:
+            self.watcher.vanished(documents.key_of(path, self.folder))
+
+    def _keys_under(self, key: str) -> list[str]:
+        store = self.archive.existing()
+        known = {*self.sessions, *(store.sessions() if store is not None else [])}
+        return [name for name in known if name == key or name.startswith(f"{key}/")]
+
+    def _moved(self, old: str, new: str) -> None:
+        """A file or folder has a new place: state, session and open text follow at once."""
+        for key in self._keys_under(old):
+            target = new + key[len(old) :]
+            try:
+                store = self.archive.existing()
+                if store is not None and store.head(key) is not None:
+                    if store.head(target) is not None:
+                        store.trash(target, f"replaced by {key}")
+                    store.move(key, target)
+            except StoreError as error:
+                logger.warning("the state of %s did not follow to %s: %s", key, target, error)
+            replaced = self.sessions.pop(target, None) if key in self.sessions else None
+            if replaced is not None:
+                self._spawn(replaced.end())
+            session = self.sessions.pop(key, None)
+            if session is not None:
+                path = documents.path_of(target, self.folder)
+                assert path is not None
+                self.sessions[target] = session
+                session.move(Place(documents.uri_of(path), target, path))
+            if (timer := self._retirements.pop(key, None)) is not None:
+                timer.cancel()
+                self._retirements[target] = asyncio.get_running_loop().call_later(
+                    self.settings.close_grace, self._retire, target
+                )
+            self.watcher.forget(key)
+            self.watcher.watch(target)
+
+    def _gone(self, key: str) -> None:
+        """A file or folder was deleted and did not come back in time."""
+        for name in self._keys_under(key):
+            self._spawn(self._end_deleted(name))
+
+    async def _end_deleted(self, key: str) -> None:
+        session = self.sessions.pop(key, None)
+        path = documents.path_of(key, self.folder)
+        uri = session.place.uri if session is not None else documents.uri_of(path) if path is not None else key
+        if session is not None:
+            await session.end()
+        self.watcher.forget(key)
+        try:
+            await self._discard(key, "its file was deleted")
+        except HoldfastError as error:
+            logger.warning("the state of the deleted %s stays where it is: %s", key, error.message)
+            return
+        days = self.settings.trash_days
+        reason = f"The file was deleted; its state is in the trash for {days:g} days, and `restore` brings it back."
+        self.clients.tell(protocol.STATE_CLEARED, protocol.StateEventParams(TextDocumentIdentifier(uri=uri), reason))
+
+    def _state_lost(self, reason: str, replaced: bool) -> None:
+        method = protocol.STATE_CONFLICT if replaced else protocol.STATE_CLEARED
+        for session in self.sessions.values():
+            session.saver.store_gone()
+            self.clients.tell(method, protocol.StateEventParams(session.identifier, reason))
+            self.clients.tell(protocol.SESSION_STATUS, session.describe())
+
+    def _state_conflict(self, reason: str) -> None:
+        for session in self.sessions.values():
+            self.clients.tell(protocol.STATE_CONFLICT, protocol.StateEventParams(session.identifier, reason))
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def real_folder(folder: Path) -> Path:
+    """Return a workspace folder in the form that keys count from."""
+    return Path(os.path.realpath(folder))
