@@ -1,0 +1,5 @@
+"""These tests start their daemons in the background, as users do."""
+
+from background import workspace
+
+__all__ = ["workspace"]
