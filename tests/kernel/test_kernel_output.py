@@ -52,6 +52,28 @@ def test_subprocesses_and_c_code_print_in_their_place(kernel: Kernel) -> None:
     assert answer.stderr == "e"
 
 
+@pytest.mark.parametrize(
+    "start",
+    [
+        "os.system('echo child')",
+        "subprocess.run('echo child', shell=True)",
+        "subprocess.run(['echo', 'child'], close_fds=False)",
+        "os.waitpid(os.posix_spawn('/bin/sh', ['sh', '-c', 'echo child'], {}), 0)",
+        "os.spawnlp(os.P_WAIT, 'echo', 'echo', 'child')",
+        "multiprocessing.get_context('fork').Process(target=os.write, args=(1, b'child\\n')).start() or [p.join() for p in multiprocessing.active_children()]",
+    ],
+)
+def test_what_a_subprocess_prints_does_not_overtake_what_python_printed_before(document: Path, start: str) -> None:
+    with Kernel(slow=0.003) as kernel:
+        kernel.attach(document)
+        answer = kernel.run(
+            "import multiprocessing, os, subprocess, sys\n"
+            f"for n in range(5):\n  print(n, file=sys.stderr)\n  {start}\n"
+            "assert os.system.__module__ == 'posix'"
+        )
+        assert answer.merged == [pair for n in range(5) for pair in (("stderr", f"{n}\n"), ("stdout", "child\n"))]
+
+
 def test_what_a_subprocess_wrote_to_stderr_precedes_the_next_print(kernel: Kernel) -> None:
     answer = kernel.run(
         "import subprocess\nfor n in range(5):\n  subprocess.run('echo e >&2', shell=True)\n  print('o')"

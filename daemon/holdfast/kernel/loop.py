@@ -21,6 +21,7 @@ from .interrupts import Interrupts
 from .outbox import Outbox
 from .output import Pipes, line_buffer_c_stdout
 from .session import Session
+from .spawning import before_children
 from .text import describe, trace
 from .wire import Channel, Message, WireError
 
@@ -88,6 +89,7 @@ class Kernel:
         ).install()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._abandon)
+        before_children(self._pipes.drain)
         # Not threading.Thread: user code should find no thread in threading.enumerate() that it didn't start.
         _thread.start_new_thread(self._receive, ())
         self._outbox.send(
