@@ -60,7 +60,8 @@ def test_subprocesses_and_c_code_print_in_their_place(kernel: Kernel) -> None:
         "subprocess.run(['echo', 'child'], close_fds=False)",
         "os.waitpid(os.posix_spawn('/bin/sh', ['sh', '-c', 'echo child'], {}), 0)",
         "os.spawnlp(os.P_WAIT, 'echo', 'echo', 'child')",
-        "multiprocessing.get_context('fork').Process(target=os.write, args=(1, b'child\\n')).start() or [p.join() for p in multiprocessing.active_children()]",
+        "multiprocessing.get_context('fork').Process(target=os.write, args=(1, b'child\\n')).start()"
+        " or [process.join() for process in multiprocessing.active_children()]",
     ],
 )
 def test_what_a_subprocess_prints_does_not_overtake_what_python_printed_before(document: Path, start: str) -> None:
