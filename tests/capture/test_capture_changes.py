@@ -168,7 +168,11 @@ def test_capturing_does_not_disturb_the_random_generator() -> None:
     assert session.value("random.random()") == session.value("(random.seed(3), random.random(), random.random())[2]")
 
 
-def test_what_a_run_without_a_save_touched_is_called_saved_only_if_it_is_still_the_same() -> None:
+def test_what_a_run_without_a_save_touched_is_called_saved_only_if_it_is_still_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # However slow the machine is now.
+    monkeypatch.setattr("_holdfast_kernel.capture.session.SECONDS_TO_COMPARE", 60.0)
     session = Session()
     session.run("read = [1]; changed = [2]; bound = 3; held = [4]\ndef f(): held.append(5)")
     session.execute("new = len(read); changed.append(3); bound = 4; f()")
