@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import platform
 import shutil
@@ -36,9 +35,6 @@ PACKAGES = (
     "zstandard",
 )
 NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afs", "ceph"})
-USERFAULTFD = {"x86_64": 323, "aarch64": 282, "riscv64": 282}
-"""Numbers of the system call."""
-UFFD_USER_MODE_ONLY = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,25 +198,7 @@ def runtime_folder() -> Finding:
 
 
 def fork() -> Finding:
-    """Whether large sessions can be saved in the background."""
+    """Whether saved variables can be loaded back and compared beside the session."""
     if hasattr(os, "fork"):
-        return Finding("fork", "ok", "large sessions are saved in the background")
-    return Finding("fork", "note", "this system cannot fork, so large sessions are saved before the next cell runs")
-
-
-def dirty_pages() -> Finding:
-    """Whether the system can tell which memory was written to."""
-    slower = "what changed in large arrays is found by hashing them, which takes longer"
-    number = USERFAULTFD.get(platform.machine())
-    if sys.platform != "linux" or number is None:
-        return Finding("dirty pages", "note", f"not on this system: {slower}")
-    release = tuple(int(part) for part in platform.release().split("-")[0].split(".")[:2] if part.isdigit())
-    if release < (6, 7):
-        return Finding("dirty pages", "note", f"Linux {platform.release()} is older than 6.7: {slower}")
-    libc = ctypes.CDLL(None, use_errno=True)
-    descriptor = libc.syscall(number, os.O_CLOEXEC | os.O_NONBLOCK | UFFD_USER_MODE_ONLY)
-    if descriptor < 0:
-        reason = os.strerror(ctypes.get_errno())
-        return Finding("dirty pages", "note", f"userfaultfd is forbidden here ({reason}): {slower}")
-    os.close(descriptor)
-    return Finding("dirty pages", "ok", f"Linux {platform.release()} tells which pages were written")
+        return Finding("fork", "ok", "what is saved is checked in the background")
+    return Finding("fork", "note", "this system cannot fork, so what is saved is not checked in the background")

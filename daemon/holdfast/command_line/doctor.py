@@ -40,7 +40,6 @@ async def _doctor(workspace: Path, as_json: bool) -> int:
         checks.key(),
         checks.runtime_folder(),
         checks.fork(),
-        checks.dirty_pages(),
         *await _daemons(workspace),
     ]
     if as_json:

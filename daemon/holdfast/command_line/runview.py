@@ -158,8 +158,8 @@ class Text(View):
 
     def settled(self, piece: Piece, state: dict[str, Any]) -> None:
         self._finish_line()
-        if state["status"] == "failed":
-            self._tell(f"{self._label(piece)}: {screen.saved(state)}", ok=False)
+        if self._cells or state["status"] == "failed":
+            self._tell(f"{self._label(piece)}: {screen.saved(state)}", ok=state["status"] != "failed")
         self._note(state)
 
     def end(self, exit_code: Exit) -> None:

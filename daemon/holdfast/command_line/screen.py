@@ -9,6 +9,11 @@ from typing import IO, Any
 
 import click
 
+_LEAST = 12
+"""Characters of the last column that are shown however narrow the terminal is."""
+_BETWEEN = 3
+"""Characters between two columns."""
+
 
 def is_terminal(stream: IO[str]) -> bool:
     """Whether a stream is a terminal that can do more than print lines."""
@@ -37,24 +42,24 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Seque
 
 def _rich_table(columns: Sequence[str], rows: list[list[str]], right: Sequence[str]) -> None:
     from rich.box import SIMPLE_HEAD
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    console = Console(highlight=False)
     shown = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for index, column in enumerate(columns):
-        last = index == len(columns) - 1
-        shown.add_column(
-            column,
-            justify="right" if column in right else "left",
-            no_wrap=True,
-            overflow="ellipsis",
-            ratio=1 if last and column not in right else None,
-        )
+    for column in columns:
+        shown.add_column(column, justify="right" if column in right else "left", no_wrap=True, overflow="ellipsis")
+    # When there is no room for all, the last column gives way: names and types in front are not cut for it.
+    widths = [max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)]
+    room = max(_LEAST, console.width - sum(widths[:-1]) - _BETWEEN * len(widths))
     for row in rows:
         # Text, not str: what stands in brackets in a value is not markup.
-        shown.add_row(*(Text(cell) for cell in row))
-    Console(highlight=False).print(shown)
+        cells = [Text(cell) for cell in row]
+        cells[-1].truncate(room, overflow="ellipsis")
+        shown.add_row(*cells)
+    console.print(shown)
 
 
 def _plain_table(columns: Sequence[str], rows: list[list[str]], right: Sequence[str]) -> None:
@@ -126,4 +131,7 @@ def saved(state: dict[str, Any]) -> str:
 
 def lost(variable: dict[str, Any]) -> str:
     """Return a ``Lost`` object as one line."""
-    return f"{variable['name']} ({variable['type']}): {variable['reason']} {variable['remedy']}".rstrip()
+    kind = f" ({variable['type']})" if variable["type"] else ""
+    reason, remedy = variable["reason"].rstrip("."), variable["remedy"]
+    advice = f" {remedy[:1].upper()}{remedy[1:]}" if remedy else ""
+    return f"{variable['name']}{kind}: {reason}.{advice}"

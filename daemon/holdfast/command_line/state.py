@@ -25,6 +25,7 @@ def log(file: str, limit: int, as_json: bool, folder: Path | None) -> None:
 
 async def _log(target: Target, limit: int, as_json: bool) -> int:
     versions = await ask(target, "holdfast/state/history", limit=limit)
+    state = await ask(target, "holdfast/state/get")
     if as_json:
         print_json(versions)
     elif not versions:
@@ -34,7 +35,7 @@ async def _log(target: Target, limit: int, as_json: bool) -> int:
             ["version", "saved", "written", "changed", "code"],
             [
                 [
-                    str(entry["version"]),
+                    f"{'* ' if entry['version'] == state.get('version') else ''}{entry['version']}",
                     screen.moment(entry["savedAt"]),
                     screen.size(entry["bytes"]),
                     _changes(entry),
@@ -44,12 +45,13 @@ async def _log(target: Target, limit: int, as_json: bool) -> int:
             ],
             right=["version", "written"],
         )
+        click.echo("* comes back when the file is opened", err=True)
     return Exit.OK
 
 
 def _changes(entry: dict[str, Any]) -> str:
     removed = [f"-{name}" for name in entry.get("removed", [])]
-    return screen.names([*entry.get("changed", []), *removed], most=4)
+    return screen.names([*entry.get("changed", []), *removed], most=4) or "(only what cannot be saved)"
 
 
 def _first_line(code: str) -> str:
