@@ -19,6 +19,7 @@ import uuid
 import weakref
 
 from .definitions import TYPE_VARIABLES, is_definition_type
+from .recipes import registry
 
 FREE = 0
 """Immutable, or known by reference: two variables may share it and stay apart."""
@@ -104,6 +105,8 @@ def is_importable_type(kind: type) -> bool:
 def _kind_of(kind: type) -> int:
     if is_definition_type(kind):
         return DEFINITION
+    if (named := registry.kind_of(kind)) is not None:
+        return named
     if isinstance(kind, enum.EnumMeta):
         return FREE
     if any((module_of(base), base.__name__) in _FREE_BASES_BY_NAME for base in kind.__mro__):

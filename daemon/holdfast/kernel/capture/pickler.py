@@ -131,6 +131,8 @@ def _recipe_for(kind: type) -> tuple[recipes.Recipe, bool]:
         return recipes.exception, importable
     if (framed := frames.recipe_for(kind)) is not None:
         return framed, importable
+    if (named := recipes.recipe_for(kind)) is not None:
+        return named, importable
     if importable and (found := recipes.singletons_of(kind)):
 
         def by_identity(pickler: ComponentPickler, thing: Any) -> Any:

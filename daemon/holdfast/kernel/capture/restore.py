@@ -56,6 +56,8 @@ class _ComponentUnpickler(pickle.Unpickler):
         if module == rebuild.MODULE:
             supplied = _SUPPLIED.get(name)
             return getattr(rebuild, name) if supplied is None else partial(supplied, self)
+        if module.startswith(rebuild.MODULE + "."):
+            return rebuild.find(module, name)
         if module == "__main__":
             return self._restoration.named(name)
         return super().find_class(module, name)

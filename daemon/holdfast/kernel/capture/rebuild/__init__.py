@@ -1,7 +1,8 @@
 """The functions that pickles name: what a stored component is rebuilt with.
 
 Stored states name these functions, so a name and the meaning of its arguments never change; new needs get new names.
-They are pickled under the module name that the package has in the kernel, whatever it was imported as here.
+They are pickled under the module name that the package has in the kernel, whatever it was imported as here. What only
+a few sessions need lies in submodules, each of which is imported when a pickle names it.
 Some of them only stand for what the restore in progress supplies (`member`, `namespace`, `session_module`,
 `make_function`): the unpickler replaces them.
 """
@@ -26,6 +27,21 @@ MODULE = "_holdfast_kernel.capture.rebuild"
 for _depth in range(3):
     # The package and its parents under their name in the kernel; there this changes nothing.
     sys.modules.setdefault(MODULE.rsplit(".", _depth)[0], sys.modules[__name__.rsplit(".", _depth)[0]])
+
+
+def give_names(variables: dict[str, Any]) -> None:
+    """Let the functions of a module of this package be pickled under its name in the kernel; the last thing it does."""
+    here: str = variables["__name__"]
+    name = MODULE + here[len(__name__) :]
+    sys.modules.setdefault(name, sys.modules[here])
+    for function in tuple(variables.values()):
+        if isinstance(function, types.FunctionType) and function.__module__ == here:
+            function.__module__ = name
+
+
+def find(module: str, name: str) -> Any:
+    """Return a function that a pickle names as a global of `module`, a submodule of this one."""
+    return getattr(importlib.import_module(__name__ + module[len(MODULE) :]), name)
 
 
 # -- supplied by the restore in progress
@@ -446,6 +462,4 @@ def set_index_references(index: Any, references: Any) -> None:
         references.add_index_reference(index)
 
 
-for _function in tuple(globals().values()):
-    if isinstance(_function, types.FunctionType) and _function.__module__ == __name__:
-        _function.__module__ = MODULE
+give_names(globals())

@@ -1,7 +1,4 @@
-"""How objects of particular types are taken apart: the ones that pickle refuses, copies wrongly, or knows by identity.
-
-A recipe is a function ``(pickler, object) -> reduce value`` for one exact type. `NotImplemented` means: as pickle does.
-"""
+"""How objects of the types that every session has are taken apart; the table is there before the first capture."""
 
 from __future__ import annotations
 
@@ -15,22 +12,15 @@ import types
 import typing
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable
 from pickle import PicklingError
 from typing import TYPE_CHECKING, Any
 
-from .._cloudpickle import code_arguments
-from . import rebuild
+from ..._cloudpickle import code_arguments
+from .. import rebuild
 
 if TYPE_CHECKING:
-    from .pickler import ComponentPickler
-
-Recipe = Callable[["ComponentPickler", Any], Any]
-
-
-def plain(pickler: ComponentPickler, thing: Any) -> Any:
-    """Leave it to pickle."""
-    return NotImplemented
+    from ..pickler import ComponentPickler
+    from .registry import Recipe
 
 
 def _code(pickler: ComponentPickler, code: types.CodeType) -> Any:
@@ -249,40 +239,3 @@ RECIPES: dict[type, Recipe] = {
     memoryview: _memory_view,
 }
 """By exact type."""
-
-
-def singletons_of(kind: type) -> dict[int, tuple[str, str]]:
-    """Return the stateless instances of a library's class which that library keeps as globals, by id: its sentinels."""
-    module = sys.modules.get(kind.__module__)
-    if module is None:
-        return {}
-    return {
-        id(value): (module.__name__, name)
-        for name, value in tuple(vars(module).items())
-        if type(value) is kind and not getattr(value, "__dict__", None) and not _has_slots(kind)
-    }
-
-
-def _has_slots(kind: type) -> bool:
-    return any(base.__dict__.get("__slots__") for base in kind.__mro__)
-
-
-class PlainObjects:
-    """The bare ``object()`` sentinels which imported modules keep as globals, by id."""
-
-    def __init__(self) -> None:
-        self._modules = 0
-        self._found: dict[int, tuple[str, str]] = {}
-
-    def where(self, thing: object) -> tuple[str, str] | None:
-        """Return the module and the name under which a bare object is known, or None if it is the session's own."""
-        if self._modules != len(sys.modules):
-            self._modules = len(sys.modules)
-            self._found = {
-                id(value): (name, key)
-                for name, module in tuple(sys.modules.items())
-                if name not in ("__main__", "__mp_main__") and isinstance(module, types.ModuleType)
-                for key, value in tuple(vars(module).items())
-                if type(value) is object
-            }
-        return self._found.get(id(thing))

@@ -1,0 +1,71 @@
+"""Which recipe an object gets: tables by the names of types, so that no library has to be imported to have one."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..pickler import ComponentPickler
+
+Recipe = Callable[["ComponentPickler", Any], Any]
+
+TABLES: dict[str, tuple[str, ...]] = {}
+"""The files of this package to look into for the types of a library, by the name of its outermost module.
+
+Such a file has one or more of:
+
+- ``RECIPES``: ``{(module, qualified name): recipe}``, for objects of exactly this type;
+- ``DERIVED``: the same, also for objects of classes derived from it, unless they are pickled in a way of their own;
+- ``KINDS``: ``{(module, qualified name): kind}`` with a kind of `kinds`, where `kinds` would find another by itself.
+
+The module is the type's ``__module__``.
+"""
+
+_Key = tuple[str, str]
+
+
+def plain(pickler: ComponentPickler, thing: Any) -> Any:
+    """Leave it to pickle."""
+    return NotImplemented
+
+
+def recipe_for(kind: type) -> Recipe | None:
+    """Return the recipe that the tables have for a type, or None."""
+    for base in type.__getattribute__(kind, "__mro__"):
+        key = _key(base)
+        for file in _files(key):
+            exact: Recipe | None = getattr(file, "RECIPES", {}).get(key) if base is kind else None
+            if exact is not None:
+                return exact
+            derived: Recipe | None = getattr(file, "DERIVED", {}).get(key)
+            if derived is not None and (base is kind or _is_pickled_alike(kind, base)):
+                return derived
+    return None
+
+
+def kind_of(kind: type) -> int | None:
+    """Return what meeting an object of this exact type means for grouping, if a table says so."""
+    key = _key(kind)
+    for file in _files(key):
+        found: int | None = getattr(file, "KINDS", {}).get(key)
+        if found is not None:
+            return found
+    return None
+
+
+def _key(kind: type) -> _Key:
+    return str(type.__getattribute__(kind, "__module__")), str(type.__getattribute__(kind, "__qualname__"))
+
+
+def _files(key: _Key) -> list[Any]:
+    return [importlib.import_module(f"{__package__}.{name}") for name in TABLES.get(key[0].partition(".")[0], ())]
+
+
+def _is_pickled_alike(kind: type, base: type) -> bool:
+    """Whether a derived class has not been taught pickling by whoever wrote it."""
+    return all(
+        getattr(kind, name, None) is getattr(base, name, None)
+        for name in ("__reduce_ex__", "__reduce__", "__getstate__", "__setstate__", "__getnewargs_ex__")
+    )
