@@ -314,6 +314,33 @@ PLAIN: dict[str, tuple[list[str], list[str]]] = {
         ["class C: pass", "c = C(); c.run = lambda: c", "C.other = c"],
         ["c.run() is c", "C.other is c"],
     ),
+    "attributes that the session set on imported modules and classes": (
+        [
+            "import functools, string, json.decoder, colorsys, fractions",
+            "string.LEVEL = 3",
+            "string.LEVEL += 1\nstring.box = box = [1]",
+            "box.append(2)",
+            "fractions.Fraction.doubled = lambda self: 2 * self + len(box)",
+            "def count():\n    string.COUNT = getattr(string, 'COUNT', 0) + 1",
+            "count()",
+            "count()",
+            "original = colorsys.hsv_to_rgb\n@functools.wraps(original)\ndef patched(*a): return ('patched', original(*a))\ncolorsys.hsv_to_rgb = patched",
+            "string.gone = 1",
+            "del string.gone",
+            "json.decoder.JSONDecoder.mine = classmethod(lambda cls: cls.__name__)",
+        ],
+        [
+            "string.LEVEL == 4",
+            "string.box is box and box == [1, 2]",
+            "fractions.Fraction(1, 2).doubled() == 3",
+            "string.COUNT == 2",
+            "(lambda n: (count(), string.COUNT == n + 1)[1])(string.COUNT) and not setattr(string, 'COUNT', 2)",
+            "colorsys.hsv_to_rgb is patched",
+            "colorsys.hsv_to_rgb(0, 0, 1) == ('patched', (1, 1, 1))",
+            "not hasattr(string, 'gone')",
+            "json.decoder.JSONDecoder.mine() == 'JSONDecoder'",
+        ],
+    ),
     "pickle and copy work on session objects": (
         [
             "import pickle, copy",

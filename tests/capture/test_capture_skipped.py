@@ -139,3 +139,21 @@ def test_deep_structures_are_saved_or_named() -> None:
     else:
         assert session.reborn().value("len(deep)") == 1
     assert "flat" in snapshot.names_changed
+
+
+def test_an_attribute_of_a_module_that_cannot_be_saved_is_named_with_its_module() -> None:
+    session = Session()
+    snapshot = session.run("import string; string.source = (n for n in [1]); kept = 1")
+    assert [lost.name for lost in snapshot.skipped] == ["string.source"]
+    assert "kept" in snapshot.names_changed
+    assert not session.run("del string.source").skipped
+
+
+def test_a_changed_attribute_of_a_module_is_sent_and_an_unchanged_one_is_not() -> None:
+    session = Session()
+    session.run("import string; string.box = [1]")
+    assert not session.run("len(string.box)").changed
+    assert session.run("string.box.append(2)").changed
+    assert session.reborn().value("string.box") == [1, 2]
+    session.execute("del string.box")
+    assert session.save().removed

@@ -13,11 +13,18 @@ HIDDEN = "\0"
 """First character of the names of members that are no variables."""
 DEFINITION = "\0d"
 AMBIENT = "\0ambient:"
+KEPT = "\0k:"
+"""Values that are kept with the session though no variable has them; what follows says what for."""
 
 
 def is_visible(member: str) -> bool:
     """Whether a member is a variable of the user's."""
     return not member.startswith(HIDDEN)
+
+
+def label(member: str) -> str:
+    """Return what a member is called towards the user."""
+    return member if is_visible(member) else member.split(":", 2)[-1].replace(":", ".")
 
 
 _OF_MODULE = frozenset(

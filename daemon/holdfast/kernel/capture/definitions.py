@@ -20,6 +20,9 @@ TYPE_VARIABLES: tuple[type, ...] = tuple(
 )
 
 
+_MAINS = ("__main__", "__mp_main__")
+
+
 def is_definition_type(kind: type) -> bool:
     """Whether objects of this type are pointed at when they can't be imported."""
     return kind is types.FunctionType or issubclass(kind, (type, types.ModuleType)) or kind in TYPE_VARIABLES
@@ -89,10 +92,13 @@ class Definitions:
 
 
 def _is_importable(definition: Any) -> bool:
+    if type(definition) is types.FunctionType and definition.__globals__.get("__name__") in _MAINS:
+        # Of the session, whatever `functools.wraps` made it say, and though it may have been put into that module.
+        return False
     if not issubclass(type(definition), types.ModuleType):
         return importable_as(definition) is not None
     name = definition.__name__
-    return name not in ("__main__", "__mp_main__") and sys.modules.get(name) is definition
+    return name not in _MAINS and sys.modules.get(name) is definition
 
 
 def own_functions(cls: type) -> list[types.FunctionType]:

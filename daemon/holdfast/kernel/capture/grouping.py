@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .components import Record, Unions, circles, is_visible
+from .components import DEFINITION, Record, Unions, circles
 from .definitions import Definitions
 from .pickler import Pickled
 
@@ -37,13 +37,18 @@ class Merges:
 def parts(group: Group) -> list[tuple[str, ...]]:
     """Return the members of a group in parts that share nothing; definitions stay together."""
     pickled = group.pickled
-    if pickled is None or group.merged or len(group.members) == 1 or not any(map(is_visible, group.members)):
+    if (
+        pickled is None
+        or group.merged
+        or len(group.members) == 1
+        or all(member.startswith(DEFINITION) for member in group.members)
+    ):
         return [group.members]
     unions = Unions()
     owner: dict[int, str] = {}
     first_definition = None
     for member, segment in zip(group.members, pickled.segments, strict=True):
-        if not is_visible(member):
+        if member.startswith(DEFINITION):
             first_definition = first_definition or member
             unions.join(first_definition, member)
         for key in segment:
@@ -126,7 +131,7 @@ def in_order(members: Iterable[str], definitions: Definitions) -> tuple[str, ...
     """Return members sorted: classes before what is made with them, bases first; then functions, then variables."""
 
     def key(member: str) -> tuple[int, int, str]:
-        if is_visible(member):
+        if not member.startswith(DEFINITION):
             return 2, 0, member
         definition = definitions.object_of(member)
         if issubclass(type(definition), type):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Iterable
 from dis import opmap
@@ -17,12 +18,14 @@ class CodeNames(NamedTuple):
         dynamic: it can reach any name (``globals()``, ``exec``, frames, a star import, …).
         calls: it can run code other than its own, so library state may be involved.
         submodules: what it imports as ``import package.module``.
+        assigned: attributes that it sets or deletes, as they stand there: ``("pd", "DataFrame", "total")``.
     """
 
     names: frozenset[str]
     dynamic: bool
     calls: bool
     submodules: frozenset[str] = frozenset()
+    assigned: frozenset[tuple[str, ...]] = frozenset()
 
 
 _GLOBAL_OPS = ("LOAD_NAME", "LOAD_GLOBAL", "STORE_GLOBAL", "DELETE_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS")
@@ -63,6 +66,11 @@ _QUIET = frozenset(
     ]
 )
 """Instructions that at most run an operator of a value that the code names; all others may call into libraries."""
+_STORE_ATTR, _DELETE_ATTR, _LOAD_ATTR = opmap["STORE_ATTR"], opmap["DELETE_ATTR"], opmap["LOAD_ATTR"]
+# From 3.12 the lowest bit of LOAD_ATTR's argument says whether it loads a method.
+_LOAD_ATTR_SHIFT = 0 if "LOAD_METHOD" in opmap and sys.version_info < (3, 12) else 1
+_COPIES = frozenset(opmap[name] for name in ("COPY", "DUP_TOP") if name in opmap)
+_CACHE = opmap.get("CACHE")
 _STAR_IMPORT = opmap.get("IMPORT_STAR")
 _INTRINSIC = opmap.get("CALL_INTRINSIC_1")
 _INTRINSIC_STAR_IMPORT = 2
@@ -136,6 +144,7 @@ def _analyse(codes: Iterable[CodeType], *, top: bool) -> CodeNames:
     names: set[str] = set()
     words: set[str] = set()
     submodules: set[str] = set()
+    assigned: set[tuple[str, ...]] = set()
     calls = dynamic = False
     work = [(code, top) for code in codes]
     while work:
@@ -144,6 +153,8 @@ def _analyse(codes: Iterable[CodeType], *, top: bool) -> CodeNames:
         calls = calls or called
         dynamic = dynamic or star
         words.update(code.co_names)
+        if _STORE_ATTR in code.co_code or _DELETE_ATTR in code.co_code:
+            _scan_assignments(code, assigned)
         # Only imports have names with dots.
         submodules.update(name for name in code.co_names if "." in name)
         for constant in code.co_consts:
@@ -161,7 +172,33 @@ def _analyse(codes: Iterable[CodeType], *, top: bool) -> CodeNames:
         or ("builtins" in words and not words.isdisjoint(_BUILTIN_EXECUTION))
         or (not words.isdisjoint(_FRAME_EXPRESSIONS) and any("@" in word for word in words))
     )
-    return CodeNames(frozenset(names), dynamic, calls, frozenset(submodules))
+    return CodeNames(frozenset(names), dynamic, calls, frozenset(submodules), frozenset(assigned))
+
+
+def _scan_assignments(code: CodeType, assigned: set[tuple[str, ...]]) -> None:
+    """Add the attributes of global names, and of attributes of these, that are assigned to."""
+    raw, table = code.co_code, code.co_names
+    extended = 0
+    chain: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+    for op, low in zip(raw[::2], raw[1::2], strict=True):
+        argument = extended | low
+        extended = 0
+        if op == _EXTENDED_ARG:
+            extended = argument << 8
+        elif op in _NESTED:
+            chain = (table[argument >> _LOAD_GLOBAL_SHIFT if op == _LOAD_GLOBAL else argument],)
+        elif op == _LOAD_ATTR and chain:
+            chain = (*chain, table[argument >> _LOAD_ATTR_SHIFT])
+        elif op in (_STORE_ATTR, _DELETE_ATTR):
+            if chain or before:
+                assigned.add((*(chain or before), table[argument]))
+            chain = before = ()
+        elif op in _COPIES:
+            # `a.b += 1` takes a copy of `a`, and puts the result into it.
+            before = chain
+        elif op != _CACHE:
+            chain = ()
 
 
 def _is_main_guard(words: set[str]) -> bool:

@@ -19,7 +19,7 @@ from typing import Any
 
 from . import arrays, frames, rebuild, recipes, reducers
 from .components import DEFINITION as DEFINITION_PREFIX
-from .components import is_visible
+from .components import KEPT, is_visible
 from .definitions import TYPE_VARIABLES, Definitions
 from .kinds import COUNTED, DEFINITION, TIES, Kinds, is_importable_type, set_free
 from .reducers import Token
@@ -90,8 +90,26 @@ class Session:
         self.submodules: set[str] = set()
         """Modules that the session imported as ``import package.module``, which binds the package alone."""
         self.plain_objects = recipes.PlainObjects()
+        self.kept: dict[str, Any] = {}
+        """Values that belong to the session though no variable has them, by hidden name."""
+        self.assigned: set[tuple[str, ...]] = set()
+        """Attributes that code of the session has set or may set when it is called; see `patches`."""
         self._special: dict[int, tuple[str, ...]] = {}
         self._modules = -1
+
+    def has(self, member: str) -> bool:
+        """Whether a member exists now."""
+        if is_visible(member):
+            return member in self.namespace
+        if member.startswith(KEPT):
+            return member in self.kept
+        return self.definitions.object_of(member) is not None
+
+    def value(self, member: str) -> Any:
+        """Return the value of a member that exists."""
+        if is_visible(member):
+            return self.namespace[member]
+        return self.kept[member] if member.startswith(KEPT) else self.definitions.object_of(member)
 
     def special(self) -> dict[int, tuple[str, ...]]:
         """Return the dicts that are known by whose they are, by id: namespaces of modules."""

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from . import rebuild
-from .components import AMBIENT, DEFINITION, Lost, Partition, Record, SavedComponent, is_visible
+from .components import AMBIENT, DEFINITION, KEPT, Lost, Partition, Record, SavedComponent, is_visible, label
 from .names import names_of_function
 from .pickler import Session
 
@@ -85,6 +85,7 @@ class _ComponentUnpickler(pickle.Unpickler):
             used = names_of_function(code)
             self.learned.names |= used.names
             self.learned.dynamic = self.learned.dynamic or used.dynamic
+            self._restoration.session.assigned |= used.assigned
         return rebuild.make_function(code, variables, name, closure)
 
 
@@ -130,6 +131,7 @@ class Restoration:
     def bind(self) -> None:
         """Make variables of what is loaded."""
         self.session.namespace.update((member, value) for member, value in self.values.items() if is_visible(member))
+        self.session.kept.update((member, value) for member, value in self.values.items() if member.startswith(KEPT))
 
     def _try(self, component: SavedComponent) -> None:
         if component.id in self.records or component.id in self.failures:
@@ -212,10 +214,10 @@ class Restoration:
     def lost(self, names: Collection[str] | None) -> list[Lost]:
         """Return the variables that could not be loaded."""
         return [
-            Lost(member, "", say(error), _remedy(error))
+            Lost(label(member), "", say(error), _remedy(error))
             for component, error in self.failures.values()
             for member in component.members
-            if is_visible(member) and (names is None or member in names)
+            if (is_visible(member) or member.startswith(KEPT)) and (names is None or member in names)
         ]
 
 

@@ -8,12 +8,13 @@ import types
 from collections.abc import Collection
 from typing import Any, Literal
 
-from . import pages, stamps
+from . import pages, patches, stamps
 from .ambient import Ambient
 from .background import Background
 from .components import (
     AMBIENT,
     DEFINITION,
+    KEPT,
     Component,
     Lost,
     LostMember,
@@ -22,6 +23,7 @@ from .components import (
     SavedComponent,
     is_variable,
     is_visible,
+    label,
     new_id,
 )
 from .definitions import Definitions
@@ -29,6 +31,7 @@ from .environment import Environment
 from .kinds import Kinds, module_of
 from .ledger import Ledger
 from .names import CodeNames, names_of_run
+from .patches import PATCH, Patches
 from .pickler import Session, pickle_members
 from .restore import Restoration, RestoreOutcome, forget_missing
 from .snapshot import CapturePass, Outcome, Snapshot
@@ -63,6 +66,7 @@ class SessionCapture:
         self._names_known = len(module.__dict__)
         self._ledger = Ledger()
         self._ahead: set[str] = set()
+        self._patches = Patches(self._session)
 
     # -- around a run
 
@@ -83,6 +87,10 @@ class SessionCapture:
         if run.dynamic or (run.calls and self._background.is_busy()):
             self._owes_everything = True
         self._called = self._called or run.calls
+        if run.assigned:
+            self._session.assigned |= run.assigned
+        if self._session.assigned and (run.calls or run.assigned):
+            self._owed |= self._patches.note(self._session.assigned)
         self._notice_new_names()
 
     def _notice_submodules(self, names: Collection[str]) -> None:
@@ -166,6 +174,7 @@ class SessionCapture:
         namespace, partition = self._session.namespace, self._partition
         roots = set(self._owed)
         if self._called:
+            roots.update(self._session.kept)
             for record_id in partition.held:
                 roots.update(partition.records[record_id].members)
         everything = full or self._owes_everything
@@ -173,10 +182,12 @@ class SessionCapture:
         if not everything:
             reach = partition.reach(roots, self._lost)
             everything = reach.everything
-            due = reach.members.union(name for name in roots if name in namespace and is_variable(name))
+            due = reach.members.union(name for name in roots if is_variable(name) and name in namespace)
+            due.update(roots & self._session.kept.keys())
         if everything:
             due = {name for name in namespace if is_variable(name)}
             due.update(member for member in partition.home if not member.startswith(AMBIENT))
+            due.update(self._session.kept)
             due.update(self._lost)
         return due
 
@@ -231,9 +242,7 @@ class SessionCapture:
                 del self._lost[member]
 
     def _exists(self, member: str) -> bool:
-        if is_visible(member):
-            return member in self._session.namespace
-        return self._session.definitions.object_of(member) is not None
+        return self._session.has(member)
 
     def _ambient_changes(self, full: bool) -> list[Component]:
         changes = []
@@ -254,7 +263,7 @@ class SessionCapture:
             full=full,
             changed=outcome.changed,
             removed=removed,
-            skipped=[gone.lost for name, gone in self._lost.items() if is_visible(name) and name.strip("_")],
+            skipped=[gone.lost for name, gone in self._lost.items() if _is_told(name)],
             names_changed=names,
             names_removed=names_removed,
             environment=self._environment.as_json(),
@@ -314,11 +323,7 @@ class SessionCapture:
     def _is_as_stored(self, record: Record) -> bool:
         if record.fingerprint is None or not all(map(self._exists, record.members)):
             return False
-        namespace, definitions = self._session.namespace, self._session.definitions
-        values = [
-            (member, namespace[member] if is_visible(member) else definitions.object_of(member))
-            for member in record.members
-        ]
+        values = [(member, self._session.value(member)) for member in record.members]
         try:
             pickled = pickle_members(self._session, values, Kinds())
         except BaseException:  # noqa: BLE001 - code of users and libraries, which may raise SystemExit as well
@@ -363,6 +368,7 @@ class SessionCapture:
         namespace = self._session.namespace
         for name in [name for name in namespace if is_variable(name)]:
             del namespace[name]
+        self._session.kept.clear()
         wanted = _wanted(components, names)
         restoration = Restoration(self._session, components, lambda hidden: None)
         restoration.load_all(wanted)
@@ -426,6 +432,10 @@ class SessionCapture:
                 reason = self._ambient.restore(member, value)
                 if reason is not None:
                     failed.append(Lost(member[len(AMBIENT) :], "ambient state", reason, "set it again in a cell"))
+            elif member.startswith(PATCH):
+                reason = patches.apply(member, value)
+                if reason is not None:
+                    failed.append(Lost(label(member), "attribute", reason, "set it again in a cell"))
         for lost in failed:
             if lost.name in self._partition.home:
                 self._lost[lost.name] = LostMember(lost, None, True)
@@ -434,6 +444,11 @@ class SessionCapture:
             member for member in restoration.values if is_visible(member) and (names is None or member in names)
         )
         return RestoreOutcome(restored, failed)
+
+
+def _is_told(member: str) -> bool:
+    """Whether the user is told when a member can't be kept: definitions are told of through what needs them."""
+    return bool(member.strip("_")) if is_visible(member) else member.startswith(KEPT)
 
 
 def _wanted(components: list[SavedComponent], names: Collection[str] | None) -> list[SavedComponent]:

@@ -17,6 +17,7 @@ from .components import (
     Partition,
     Record,
     is_visible,
+    label,
     new_id,
 )
 from .deep import CAN_GO_DEEP, run_deep
@@ -128,14 +129,10 @@ class CapturePass:
             self._enqueue(members)
 
     def _exists(self, member: str) -> bool:
-        if is_visible(member):
-            return member in self._session.namespace
-        return self._definitions.object_of(member) is not None
+        return self._session.has(member)
 
     def _value(self, member: str) -> Any:
-        if is_visible(member):
-            return self._session.namespace[member]
-        return self._definitions.object_of(member)
+        return self._session.value(member)
 
     def _enqueue(self, members: tuple[str, ...], *, merged: bool = False) -> None:
         group = Group(members, merged)
@@ -212,7 +209,7 @@ class CapturePass:
 
     def _lose(self, failure: NotPicklable) -> None:
         value = self._value(failure.member)
-        lost = losses.describe(failure.member, value, failure.cause, failure.culprit)
+        lost = losses.describe(label(failure.member), value, failure.cause, failure.culprit)
         around = escapes.surroundings(value, self._definitions, self._session.namespace)
         failure.culprit = None
         failure.cause.__traceback__ = failure.__traceback__ = None
@@ -277,7 +274,7 @@ class CapturePass:
         kind = "class" if isinstance(definition, type) else "function"
         reason = f"needs the {kind} {getattr(definition, '__qualname__', '')}, which can't be saved: {blamed.reason}"
         value = self._value(member)
-        lost = Lost(member, losses.type_name(value), reason, blamed.remedy)
+        lost = Lost(label(member), losses.type_name(value), reason, blamed.remedy)
         around = escapes.surroundings(value, self._definitions, self._session.namespace)
         self.outcome.lost[member] = LostMember(lost, hidden, around.closed, frozenset(around.reaches) | {hidden})
 

@@ -1,0 +1,107 @@
+"""What the session puts on imported modules and classes: ``module.LEVEL = 3``, ``DataFrame.total = total``.
+
+An attribute of something imported is no variable, and it is gone with the process. Which attributes a run can have set
+is read from its bytecode; what lies there afterwards is kept as a value of the session, with what it shares.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import types
+from collections.abc import Iterable
+from typing import Any
+
+from .components import KEPT
+from .pickler import Session
+
+PATCH = f"{KEPT}patch:"
+"""Followed by the module's name, a colon, and the path within it: ``pandas:DataFrame.total``."""
+
+_ELSEWHERE = frozenset({"__main__", "__mp_main__", "builtins", "warnings", "holdfast"})
+"""Modules whose attributes are ours to set, or are kept as ambient state."""
+_NOT_KEPT = {"sys": frozenset({"stdin", "stdout", "stderr", "path", "displayhook", "excepthook", "ps1", "ps2"})}
+_GONE = object()
+
+Chain = tuple[str, ...]
+
+
+class Patches:
+    """Notes which attributes of imported things the session has set, and sets them again."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def note(self, chains: Iterable[Chain]) -> set[str]:
+        """Look at what assignments to attributes left behind; return the members whose value may be new.
+
+        Args:
+            chains: names as they stand in the code: ``("pd", "DataFrame", "total")`` for ``pd.DataFrame.total = …``.
+        """
+        noted = set()
+        for chain in chains:
+            place = self._place(chain)
+            if place is None:
+                continue
+            holder, member = place
+            value = _own(holder, chain[-1])
+            if value is not _GONE:
+                self._session.kept[member] = value
+            elif self._session.kept.pop(member, _GONE) is _GONE:
+                continue
+            noted.add(member)
+        return noted
+
+    def _place(self, chain: Chain) -> tuple[Any, str] | None:
+        holder: Any = self._session.namespace.get(chain[0], _GONE)
+        for name in chain[1:-1]:
+            if not _is_holder(holder):
+                return None
+            holder = _own(holder, name)
+        if not _is_holder(holder) or not self._session.definitions.importable(holder):
+            return None
+        module = holder.__name__ if isinstance(holder, types.ModuleType) else holder.__module__
+        path = chain[-1] if isinstance(holder, types.ModuleType) else f"{holder.__qualname__}.{chain[-1]}"
+        if module in _ELSEWHERE or path in _NOT_KEPT.get(module, ()) or module.startswith("_holdfast"):
+            return None
+        return holder, f"{PATCH}{module}:{path}"
+
+
+def apply(member: str, value: Any) -> str | None:
+    """Set an attribute as it was; return why that failed, or None."""
+    module, _, path = member[len(PATCH) :].partition(":")
+    try:
+        importlib.import_module(module)
+        holder, name = _find(member)
+        if holder is None:
+            return f"{module} has no {path.rpartition('.')[0]} any more"
+        setattr(holder, name, value)
+    except Exception as error:  # noqa: BLE001 - imports and metaclasses run code of libraries; said to the user
+        return f"setting it raised {type(error).__name__}: {error}"
+    return None
+
+
+def _find(member: str) -> tuple[Any, str]:
+    """Return the module or class that a patch belongs to (None if it is not there), and the attribute's name."""
+    module, _, path = member[len(PATCH) :].partition(":")
+    *way, name = path.split(".")
+    holder: Any = sys.modules.get(module)
+    for step in way:
+        holder = _own(holder, step)
+        if not _is_holder(holder):
+            return None, name
+    return holder, name
+
+
+def _is_holder(thing: Any) -> bool:
+    return isinstance(thing, (types.ModuleType, type))
+
+
+def _own(holder: Any, name: str) -> Any:
+    """Return what lies in the namespace of a module or class itself."""
+    if isinstance(holder, type):
+        return type.__getattribute__(holder, "__dict__").get(name, _GONE)
+    if type(holder) is types.ModuleType:
+        return holder.__dict__.get(name, _GONE)
+    # A module of a class of its own: its attributes may be properties.
+    return getattr(holder, name, _GONE)
