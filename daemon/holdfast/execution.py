@@ -8,8 +8,10 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from lsprotocol.types import Location, Position, Range
+
 from holdfast import protocol
-from holdfast.protocol import ExecuteOptions
+from holdfast.protocol import ExecuteOptions, RunError
 
 
 class Asker(Protocol):
@@ -115,3 +117,20 @@ def error_output(error: protocol.RunError) -> dict[str, Any]:
         "evalue": error.evalue,
         "traceback": error.traceback,
     }
+
+
+def run_error(run: Execution, error: dict[str, Any] | None) -> RunError | None:
+    """Return the error that a kernel reported for a run as the protocol has it."""
+    if error is None:
+        return None
+    location = None
+    if error.get("line") is not None and run.filename is not None:
+        start = Position(int(error["line"]), int(error.get("column") or 0))
+        location = Location(uri=run.uri, range=Range(start=start, end=start))
+    return RunError(
+        ename=error["ename"],
+        evalue=error["evalue"],
+        traceback=list(error["traceback"]),
+        location=location,
+        cause=run.cause,
+    )
