@@ -341,6 +341,23 @@ PLAIN: dict[str, tuple[list[str], list[str]]] = {
             "json.decoder.JSONDecoder.mine() == 'JSONDecoder'",
         ],
     ),
+    "sets and keys that refer to each other": (
+        [
+            "import dataclasses",
+            "class N:\n    def __init__(self, n): self.n = n; self.peers = set()\n    def __hash__(self): return hash(self.n)\n    def __eq__(self, other): return self.n == other.n",
+            "a = N(1); b = N(2); a.peers.add(b); b.peers.add(a)",
+            "@dataclasses.dataclass(frozen=True)\nclass Key:\n    path: tuple\n    seen: dict = dataclasses.field(default_factory=dict, compare=False)",
+            "key = Key(('x', 1)); key.seen[key] = key",
+            "class Slots:\n    __slots__ = ('name', 'index')\n    def __hash__(self): return hash(self.name)\n    def __eq__(self, other): return self is other",
+            "s = Slots(); s.name = 'q'; s.index = {s: 1}",
+        ],
+        [
+            "b in a.peers and a in b.peers",
+            "next(iter(a.peers)) is b",
+            "key.seen[Key(('x', 1))] is key",
+            "s.index[s] == 1",
+        ],
+    ),
     "pickle and copy work on session objects": (
         [
             "import pickle, copy",

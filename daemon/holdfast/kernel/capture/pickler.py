@@ -22,6 +22,7 @@ from .components import DEFINITION as DEFINITION_PREFIX
 from .components import KEPT, is_visible
 from .definitions import TYPE_VARIABLES, Definitions
 from .kinds import COUNTED, DEFINITION, TIES, Kinds, is_importable_type, set_free
+from .recipes import hashed
 from .reducers import Token
 
 PROTOCOL = 5
@@ -151,6 +152,8 @@ def _recipe_for(kind: type) -> tuple[recipes.Recipe, bool]:
         return framed, importable
     if (named := recipes.recipe_for(kind)) is not None:
         return named, importable
+    if (hashed_ := hashed.recipe_for(kind)) is not None:
+        return hashed_, importable
     if importable and (found := recipes.singletons_of(kind)):
 
         def by_identity(pickler: ComponentPickler, thing: Any) -> Any:

@@ -247,6 +247,14 @@ def module_entry(module: str, name: str) -> Any:
 # -- small things
 
 
+def begun_object(cls: Any, attributes: dict[str, Any]) -> Any:
+    """Return an instance with some of its attributes; its whole state follows."""
+    made = cls.__new__(cls)
+    for name, value in attributes.items():
+        object.__setattr__(made, name, value)
+    return made
+
+
 def bound_method(function: Any, owner: Any) -> types.MethodType:
     """Return a method bound to its object."""
     return types.MethodType(function, owner)
