@@ -11,6 +11,7 @@ import asyncio
 import logging
 import os
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -118,6 +119,8 @@ class Watcher:
             logger.info("%s has more than %d folders: files are looked at every %g s", self._folder, MAX_FOLDERS, POLL)
             self._loop.call_soon_threadsafe(self._look_around)
             return
+        # A folder that appears while its parent is being walked is met twice; watchdog 7.1 says so on stderr each time.
+        warnings.filterwarnings("ignore", message="Callback with id", category=RuntimeWarning, module="watchdog")
         observer = Observer()
         try:
             observer.schedule(_Handler(self._from_thread), str(self._folder), recursive=True, event_filter=_EVENTS)
