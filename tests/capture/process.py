@@ -33,6 +33,9 @@ def main() -> None:
     load_package("_holdfast_cloudpickle", cloudpickle)
     sys.path.insert(0, str(Path(__file__).parent))
     import sessions
+    from _holdfast_kernel.imports import FacadeFinder  # type: ignore[import-not-found]
+
+    sys.meta_path.append(FacadeFinder())
 
     answers = []
     for cells, checks, packed, touch in pickle.loads(job.read_bytes()):

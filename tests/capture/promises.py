@@ -473,6 +473,17 @@ PLAIN: dict[str, tuple[list[str], list[str]]] = {
             "t[1] is l and type(t) is Tu",
         ],
     ),
+    "types that the user registered": (
+        [
+            "import holdfast",
+            "class H:\n    def __init__(self, items): self.items = items; self.it = (i for i in items)",
+            "def save(h): return {'items': h.items}\ndef load(state): return H(state['items'])",
+            "holdfast.register(H, save, load)",
+            "items = [1, 2]; h = H(items); hs = [h]",
+            "items.append(3)",
+        ],
+        ["type(h) is H", "h.items is items == [1, 2, 3]", "hs[0] is h", "next(h.it) == 1", "H in __holdfast__"],
+    ),
     "one generator state in two variables": (
         ["import random", "rng = random.Random(3)", "same = [rng]", "random.seed(5)", "random.random()"],
         ["same[0] is rng", "rng.getstate() == random.Random(3).getstate()"],

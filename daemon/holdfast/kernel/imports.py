@@ -1,4 +1,4 @@
-"""Something to do right after the user imports a certain module; nothing is imported for it by us."""
+"""What the kernel has to do with imports: steps after the user imports certain modules, and ``import holdfast``."""
 
 from __future__ import annotations
 
@@ -52,3 +52,24 @@ class ImportWatch:
             # A loader with slots or in C: imported as usual, without our step.
             return spec
         return spec
+
+
+class FacadeFinder:
+    """The last of the finders: ``import holdfast`` gives the functions for cells, unless the user has such a module."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return a spec for ``holdfast``."""
+        return ModuleSpec(name, self) if name == "holdfast" else None  # type: ignore[arg-type]
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """Leave it to Python."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Put the functions for cells into the module."""
+        from . import facade
+
+        module.__doc__ = facade.__doc__
+        for name in ("__all__", *facade.__all__):
+            setattr(module, name, getattr(facade, name))

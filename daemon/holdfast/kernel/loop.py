@@ -16,7 +16,7 @@ from typing import Any
 
 from . import display, plots
 from .ask import Desk, adopt_getpass
-from .imports import ImportWatch
+from .imports import FacadeFinder, ImportWatch
 from .interrupts import Interrupts
 from .outbox import Outbox
 from .output import Pipes, line_buffer_c_stdout
@@ -87,6 +87,7 @@ class Kernel:
                 "IPython.core.display_functions": display.adopt_ipython,
             }
         ).install()
+        sys.meta_path.append(FacadeFinder())
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._abandon)
         before_children(self._pipes.drain)

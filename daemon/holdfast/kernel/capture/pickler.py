@@ -23,6 +23,8 @@ from .components import KEPT, is_visible
 from .definitions import TYPE_VARIABLES, Definitions
 from .kinds import COUNTED, DEFINITION, TIES, Kinds, is_importable_type, set_free
 from .recipes import hashed
+from .recipes.registered import VARIABLE as REGISTRATIONS
+from .recipes.registered import inherited_by, override
 from .reducers import Token
 
 PROTOCOL = 5
@@ -127,7 +129,12 @@ class Session:
 
 
 class _Dispatch(dict[type, recipes.Recipe]):
+    inherited: dict[type, recipes.Recipe] | None = None
+
     def __missing__(self, kind: type) -> recipes.Recipe:
+        if self.inherited and (registered := inherited_by(kind, self.inherited)) is not None:
+            self[kind] = registered
+            return registered
         found, lasting = _recipe_for(kind)
         self[kind] = found
         if lasting:
@@ -195,6 +202,7 @@ class ComponentPickler(pickle.Pickler):
         filled: cells whose contents were written.
         weak: how often something was met that is only weakly referenced.
         shared: objects that are stored as where a library keeps them, by id; they tie nothing together.
+        registered: objects that were taken apart by a function of the user's, by id.
     """
 
     def __init__(self, file: Any, session: Session, own: dict[str, Any], *, mark: bool) -> None:
@@ -210,7 +218,10 @@ class ComponentPickler(pickle.Pickler):
         self.weak: Counter[int] = Counter()
         self.shared: set[int] = set()
         self.modules: set[str] = set()
+        self.registered: set[int] = set()
         self._dispatch = _Dispatch(_LASTING)
+        if REGISTRATIONS in session.namespace:
+            self._dispatch.inherited = override(self._dispatch, session.namespace)
         # No callback is a method of this object: the circle would keep alive all that was pickled.
         # A list's append as the callback costs a fifth of a function in Python. It returns None: no persistent id.
         visit = _marking(session, self.visited) if mark else self.visited.append

@@ -33,6 +33,7 @@ from .ledger import Ledger
 from .names import CodeNames, names_of_run
 from .patches import PATCH, Patches
 from .pickler import Session, pickle_members
+from .recipes import registered
 from .restore import Restoration, RestoreOutcome, forget_missing
 from .snapshot import CapturePass, Outcome, Snapshot
 
@@ -91,6 +92,10 @@ class SessionCapture:
             self._session.assigned |= run.assigned
         if self._session.assigned and (run.calls or run.assigned):
             self._owed |= self._patches.note(self._session.assigned)
+        if registered.changed:
+            registered.changed.clear()
+            self._owed.add(registered.VARIABLE)
+            self._owes_everything = True
         self._notice_new_names()
 
     def _notice_submodules(self, names: Collection[str]) -> None:

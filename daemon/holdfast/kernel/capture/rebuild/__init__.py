@@ -362,6 +362,11 @@ def make_exception(cls: type[BaseException], arguments: tuple[Any, ...]) -> Base
     return error
 
 
+def registered(load: Callable[[Any], Any], state: Any) -> Any:
+    """Return an object of a type that the user registered, from what the save function returned."""
+    return load(state)
+
+
 # -- arrays
 
 
