@@ -161,7 +161,16 @@ def _say(name: str, mode: str, result: dict[str, Any]) -> None:
 
 def summarize(results: dict[str, dict[str, Any]], modes: list[str]) -> str:
     """Return the table of totals, the modes side by side."""
-    kinds = ["equal", "lost", "differs", "needs network", "missing package", "too slow", "raises by itself", "runner failed"]
+    kinds = [
+        "equal",
+        "lost",
+        "differs",
+        "needs network",
+        "missing package",
+        "too slow",
+        "raises by itself",
+        "runner failed",
+    ]
     rows = ["", f"{'':<34}" + "".join(f"{mode:>13}" for mode in modes)]
 
     def row(title: str, count: Any) -> None:

@@ -49,7 +49,9 @@ def like(text: str) -> str:
 def _first_difference(one: list[str], two: list[str]) -> str:
     for left, right in zip(one, two, strict=False):
         if left != right:
-            start = next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
+            start = next(
+                (i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right))
+            )
             start = max(0, start - 40)
             return f"{left[start : start + 120]!r} became {right[start : start + 120]!r}"
     if len(one) > len(two):
@@ -60,13 +62,14 @@ def _first_difference(one: list[str], two: list[str]) -> str:
 def differences(one: Record, two: Record) -> dict[str, str]:
     """Return where two ways through a script differ, and how: cells as "cell 3", variables by their place."""
     found: dict[str, str] = {}
-    for index, (left, right) in enumerate(zip(one.outputs, two.outputs, strict=False)):
-        if (first := shown(left)) != (second := shown(right)):
-            found[f"cell {index}"] = _first_difference(first, second)
-    if (one.error is None) != (two.error is None):
+    failed = (one.error is None) != (two.error is None)
+    compared = min(len(one.outputs), len(two.outputs)) - failed
+    for index in range(compared):
+        if (left := shown(one.outputs[index])) != (right := shown(two.outputs[index])):
+            found[f"cell {index}"] = _first_difference(left, right)
+    if failed:
         error = two.error or one.error or {}
-        where = min(len(one.outputs), len(two.outputs)) - 1
-        found[f"cell {where} fails"] = f"{error.get('ename')}: {error.get('evalue')}"[:300]
+        found[f"cell {compared} fails"] = f"{error.get('ename')}: {error.get('evalue')}"[:300]
         return found
     for place in one.digest.keys() | two.digest.keys():
         left_line, right_line = one.digest.get(place), two.digest.get(place)

@@ -93,7 +93,7 @@ def main() -> None:
     if task["keep"] and Path(task["state"]).exists():
         try:
             _load(task["keep"], task["state"])
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - it goes into the report
             trouble = f"loading the session raised {type(error).__name__}: {error}"[:300]
     for index in range(task["first"], task["last"]):
         line, code = task["cells"][index]
@@ -102,12 +102,12 @@ def main() -> None:
         with contextlib.redirect_stdout(_Stream("stdout")), contextlib.redirect_stderr(_Stream("stderr")):
             try:
                 _run(code, task["script"], line, namespace)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - it goes into the report
                 fault = {"ename": type(error).__name__, "evalue": str(error), "traceback": traceback.format_exc()}
         if task["keep"] and fault is None:
             try:
                 _keep(task["keep"], task["state"], namespace)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - it goes into the report
                 trouble = f"keeping the session raised {type(error).__name__}: {error}"[:300]
         line_out = json.dumps({"cell": index, "outputs": list(outputs), "error": fault, "trouble": trouble})
         os.write(report, line_out.encode() + b"\n")

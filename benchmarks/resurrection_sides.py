@@ -12,7 +12,6 @@ import subprocess
 import sys
 import threading
 import time
-import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from typing import Any
 from holdfast.cells import Cell
 
 HERE = Path(__file__).parent
-_MARK = "HOLDFAST_RESURRECTION"
 
 
 class TooSlow(Exception):
@@ -62,7 +60,7 @@ class Workplace:
         self.state = folder / "state"
         self.digest = folder / "digest.json"
         self.task = folder / "task.json"
-        self._token = uuid.uuid4().hex
+        self._started: list[subprocess.Popen[bytes]] = []
 
     def renew(self) -> None:
         """Begin with nothing but the script and its neighbours."""
@@ -79,7 +77,7 @@ class Workplace:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def environment(self) -> dict[str, str]:
-        """Return the environment of processes: one thread each, no network, and a mark to find them by."""
+        """Return the environment of processes: one thread each, and no network."""
         nowhere = "http://127.0.0.1:9"
         return {
             **os.environ,
@@ -90,17 +88,42 @@ class Workplace:
             "XDG_CONFIG_HOME": str(self.folder / "home"),
             "XDG_CACHE_HOME": str(self.folder.parent / "cache"),
             "MPLCONFIGDIR": str(self.folder.parent / "cache" / "matplotlib"),
-            _MARK: self._token,
         }
 
+    def start(self, command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        """Start a process that `kill` ends."""
+        process = subprocess.Popen(command, cwd=self.script.parent, start_new_session=True, **options)
+        self._started.append(process)
+        return process
+
     def kill(self) -> None:
-        """`kill -9` every process that was started here, whatever it is."""
-        mark = f"{_MARK}={self._token}".encode()
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                with contextlib.suppress(OSError):
-                    if mark in (entry / "environ").read_bytes():
-                        os.kill(int(entry.name), signal.SIGKILL)
+        """`kill -9` every process that was started here, and all that they started."""
+        children = _children()
+        work = [process.pid for process in self._started]
+        doomed = {process.pid for process in self._started if process.poll() is None}
+        while work:
+            for child in children.get(work.pop(), ()):
+                if child not in doomed:
+                    doomed.add(child)
+                    work.append(child)
+        for pid in doomed:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for process in self._started:
+            process.wait()
+        self._started.clear()
+
+
+def _children() -> dict[int, list[int]]:
+    """Return the processes that each process has started (Linux); those of a session count as its leader's."""
+    found: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                for parent in {int(fields[1]), int(fields[3])}:
+                    found.setdefault(parent, []).append(int(entry.name))
+    return found
 
 
 class _Daemon:
@@ -109,12 +132,11 @@ class _Daemon:
     def __init__(self, place: Workplace, interpreter: str) -> None:
         folder = place.script.parent
         self._uri = place.script.as_uri()
-        self._process = subprocess.Popen(
+        self._process = place.start(
             [sys.executable, "-m", "holdfast", "serve", "--stdio"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            cwd=folder,
             env=place.environment(),
         )
         self._place = place
@@ -277,9 +299,8 @@ def peer(
             place.report.unlink(missing_ok=True)
             place.task.write_text(json.dumps(task))
             command = [interpreter, "-c", "__import__('resurrection_peer').main()", str(place.task)]
-            process = subprocess.Popen(
+            process = place.start(
                 command,
-                cwd=place.script.parent,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

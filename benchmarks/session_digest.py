@@ -3,10 +3,11 @@
 Every variable is walked down to its last part, and each part is one line: where it is, and what it is. Two sessions are
 equal when their lines are. What counts:
 
-- values: numpy arrays bit by bit (all NaNs are one), pandas and polars objects column by column, containers in their order
-  (sets sorted), instances by their type, their ``__dict__``, their slots and what they reduce to; functions and classes of the
-  session by code, defaults, closure and namespace;
-- identity: a mutable object that was met before is "the same as" where it was met first; arrays say whose memory they show.
+- values: numpy arrays bit by bit (all NaNs are one), pandas and polars objects column by column, containers in their
+  order (sets sorted), instances by their type, their ``__dict__``, their slots and what they reduce to; functions and
+  classes of the session by code, defaults, closure and namespace;
+- identity: a mutable object that was met before is "the same as" where it was met first; arrays say whose memory they
+  show.
 
 What doesn't: identity of immutable objects, addresses in texts, and matplotlib's insides: figures are compared by their
 pixels, what is drawn on them by its place in its figure.
@@ -37,10 +38,27 @@ ATOMS: tuple[type, ...] = (
     decimal.Decimal, fractions.Fraction, uuid.UUID, pathlib.PurePath, re.Pattern,
 )  # fmt: skip
 _NAMES_NOT_COMPARED = frozenset(
-    ["__builtins__", "__name__", "__file__", "__loader__", "__spec__", "__package__", "__cached__", "__warningregistry__"]
+    [
+        "__builtins__",
+        "__name__",
+        "__file__",
+        "__loader__",
+        "__spec__",
+        "__package__",
+        "__cached__",
+        "__warningregistry__",
+    ]
 )
 _MADE_WITH_CLASS = frozenset(
-    ["__dict__", "__weakref__", "__module__", "_abc_impl", "__slotnames__", "__annotate_func__", "__annotations_cache__"]
+    [
+        "__dict__",
+        "__weakref__",
+        "__module__",
+        "_abc_impl",
+        "__slotnames__",
+        "__annotate_func__",
+        "__annotations_cache__",
+    ]
 )
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
 _MOST_LINES = 400_000
@@ -63,6 +81,10 @@ def without_addresses(text: str) -> str:
 
 def _hash(data: Any) -> str:
     return hashlib.blake2b(data, digest_size=12).hexdigest()
+
+
+def _hash_text(text: str) -> str:
+    return _hash(text.encode("utf-8", "surrogatepass"))
 
 
 def _name(kind: type) -> str:
@@ -89,7 +111,7 @@ class _Walk:
             before = len(self._work)
             try:
                 self.lines[path] = self._describe(path, thing)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - code of users and libraries; the line says what it raised
                 self.lines[path] = f"{_name(type(thing))}, which raises {type(error).__name__}: {error}"[:300]
             # What lies inside is described in the order in which it was put on the list.
             self._work[before:] = reversed(self._work[before:])
@@ -98,7 +120,7 @@ class _Walk:
         kind = type(thing)
         if kind in ATOMS or isinstance(thing, pathlib.PurePath):
             text = repr(thing)
-            return f"{kind.__name__} {text if len(text) < 200 else _hash(text.encode('utf-8', 'surrogatepass'))}"
+            return f"{kind.__name__} {text if len(text) < 200 else _hash_text(text)}"
         if kind is tuple or kind is frozenset:
             return self._container(path, thing)
         first = self._seen.setdefault(id(thing), path)
@@ -269,7 +291,7 @@ class _Walk:
         if polars is not None and isinstance(thing, (getattr(polars, "DataFrame", ()), getattr(polars, "Series", ()))):
             rows = thing.rows() if isinstance(thing, polars.DataFrame) else thing.to_list()
             schema = thing.schema if isinstance(thing, polars.DataFrame) else (thing.name, thing.dtype)
-            return f"polars {type(thing).__name__} {len(thing)} {_short(repr(schema))} {_hash(repr(rows).encode())}"
+            return f"polars {type(thing).__name__} {len(thing)} {_short(repr(schema))} {_hash_text(repr(rows))}"
         if pandas is None or not hasattr(pandas, "DataFrame"):
             return None
         if isinstance(thing, pandas.DataFrame):
@@ -293,7 +315,7 @@ class _Walk:
         if isinstance(thing, pandas.api.extensions.ExtensionArray):
             if isinstance(thing, pandas.Categorical):
                 self._inside(f"{path}.categories", list(thing.categories))
-            return f"{_name(type(thing))} {thing.dtype!r} {_hash(without_addresses(repr(list(thing))).encode('utf-8', 'surrogatepass'))}"
+            return f"{_name(type(thing))} {thing.dtype!r} {_hash_text(without_addresses(repr(list(thing))))}"
         return None
 
     def _figure(self, path: str, thing: Any) -> str | None:
@@ -319,21 +341,26 @@ class _Walk:
                     return f"{_name(type(thing))} number {everything.index(id(thing))} of its figure"
             return f"{_name(type(thing))}"
         if type(thing).__module__.partition(".")[0] == "matplotlib":
-            return without_addresses(f"{_name(type(thing))} {thing!r}" if "object at 0x" not in repr(thing) else _name(type(thing)))
+            return without_addresses(
+                f"{_name(type(thing))} {thing!r}" if "object at 0x" not in repr(thing) else _name(type(thing))
+            )
         return None
 
     # -- the rest
 
     def _odd(self, path: str, thing: Any) -> str | None:
         if isinstance(thing, (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)):
-            frame: Any = getattr(thing, "gi_frame", None) or getattr(thing, "cr_frame", None) or getattr(thing, "ag_frame", None)
+            frame: Any = (
+                getattr(thing, "gi_frame", None) or getattr(thing, "cr_frame", None) or getattr(thing, "ag_frame", None)
+            )
             if frame is None:
                 return f"{type(thing).__name__} {thing.__qualname__}, exhausted"
             self._inside(f"{path}.locals", dict(frame.f_locals))
             return f"{type(thing).__name__} {thing.__qualname__} at {frame.f_lasti}"
         if isinstance(thing, io.IOBase):
             where = None if thing.closed or not thing.seekable() else thing.tell()
-            return f"{_name(type(thing))} {getattr(thing, 'name', None)} {getattr(thing, 'mode', None)} {thing.closed} {where}"
+            parts = (getattr(thing, "name", None), getattr(thing, "mode", None), thing.closed, where)
+            return f"{_name(type(thing))} {parts!r}"
         if isinstance(thing, weakref.ReferenceType):
             self._inside(f"{path}()", thing())
             return "weakref"
@@ -362,11 +389,15 @@ class _Walk:
         for base in (dict, list, tuple, set, frozenset, int, float, str, bytes):
             if isinstance(thing, base):
                 self._inside(f"{path} as {base.__name__}", base(thing))
-        if kind.__reduce_ex__ is object.__reduce_ex__ and kind.__reduce__ is object.__reduce__ and attributes is not None:
+        if (
+            kind.__reduce_ex__ is object.__reduce_ex__
+            and kind.__reduce__ is object.__reduce__
+            and attributes is not None
+        ):
             return _name(kind)
         try:
             reduced = thing.__reduce_ex__(4)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - reducers raise what they like; the line says what
             return without_addresses(f"{_name(kind)} that can't be taken apart ({type(error).__name__}) {_repr(thing)}")
         if isinstance(reduced, str):
             return f"{_name(kind)} {reduced}"
@@ -386,7 +417,7 @@ def _repr(thing: Any) -> str:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= 120 else f"{text[:60]}… {_hash(text.encode('utf-8', 'surrogatepass'))}"
+    return text if len(text) <= 120 else f"{text[:60]}… {_hash_text(text)}"
 
 
 def _bits(numpy: Any, array: Any) -> str:
@@ -415,7 +446,7 @@ def _code(code: types.CodeType) -> str:
     constants = [_code(item) if isinstance(item, types.CodeType) else repr(item) for item in code.co_consts]
     constants = [without_addresses(item) if not item.startswith("frozenset") else str(len(item)) for item in constants]
     parts = (code.co_code, constants, code.co_names, code.co_varnames, code.co_freevars, code.co_firstlineno)
-    return _hash(repr(parts).encode("utf-8", "surrogatepass"))
+    return _hash_text(repr(parts))
 
 
 def write(namespace: dict[str, Any], path: str) -> None:
@@ -425,4 +456,3 @@ def write(namespace: dict[str, Any], path: str) -> None:
     text = json.dumps(digest(namespace))
     with builtins.open(path, "w", encoding="utf-8", errors="surrogatepass") as file:  # noqa: PTH123
         file.write(text)
-
