@@ -598,6 +598,22 @@ WITH_NUMPY: dict[str, tuple[list[str], list[str]]] = {
 }
 
 WITH_PANDAS: dict[str, tuple[list[str], list[str]]] = {
+    "accessors and methods that were put on frames": (
+        [
+            "import pandas as pd",
+            "@pd.api.extensions.register_dataframe_accessor('geo')\nclass Geo:\n    def __init__(self, frame): self.frame = frame\n    def rows(self): return len(self.frame)",
+            "def total(self): return self.a.sum()\npd.DataFrame.total = total",
+            "df = pd.DataFrame({'a': [1, 2]})",
+        ],
+        ["df.geo.rows() == 2", "df.total() == 3", "pd.DataFrame.total is total", "type(df.geo) is Geo"],
+    ),
+    "universal functions of libraries, and those made by vectorize": (
+        [
+            "import numpy as np",
+            "u = np.add; v = np.vectorize(lambda x: x + k); k = 2; names = {np.sin: 'sin'}",
+        ],
+        ["u is np.add", "v(np.array([1]))[0] == 3", "names[np.sin] == 'sin'"],
+    ),
     "frames share what they shared": (
         [
             "import numpy as np, pandas as pd",

@@ -32,6 +32,7 @@ _REMEDIES = {
     "lock": "release it before the cell ends",
     "RLock": "release it before the cell ends",
     "mmap": "map the file in the cell that uses it, or keep a copy: bytes(…)",
+    "ufunc": "keep the function that it was made of, and make it again in the cell that uses it",
     "memmap": "open it in the cell that uses it, or keep a copy: numpy.array(…)",
 }
 _REMEDY = "make it again in the cell that uses it, or keep the values that you need of it in variables of their own"

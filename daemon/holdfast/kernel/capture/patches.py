@@ -22,6 +22,18 @@ _ELSEWHERE = frozenset({"__main__", "__mp_main__", "builtins", "warnings", "hold
 """Modules whose attributes are ours to set, or are kept as ambient state."""
 _NOT_KEPT = {"sys": frozenset({"stdin", "stdout", "stderr", "path", "displayhook", "excepthook", "ps1", "ps2"})}
 _GONE = object()
+_EXTENDED = (
+    ("pandas", "DataFrame"),
+    ("pandas", "Series"),
+    ("pandas", "Index"),
+    ("polars", "DataFrame"),
+    ("polars", "LazyFrame"),
+    ("polars", "Series"),
+    ("polars", "Expr"),
+    ("xarray", "Dataset"),
+    ("xarray", "DataArray"),
+)
+"""Classes that are made to be extended by decorators and by other libraries: accessors, ``tqdm.pandas()``."""
 
 Chain = tuple[str, ...]
 
@@ -31,6 +43,24 @@ class Patches:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._sizes: dict[tuple[str, str], int] = {}
+
+    def look_around(self) -> set[str]:
+        """Find what was put on classes that are made to be extended; return the members that are new."""
+        noted = set()
+        for place in _EXTENDED:
+            if place[0] not in sys.modules:
+                continue
+            cls = getattr(sys.modules[place[0]], place[1], None)
+            if not isinstance(cls, type) or len(cls.__dict__) == self._sizes.get(place):
+                continue
+            self._sizes[place] = len(cls.__dict__)
+            for name, value in tuple(cls.__dict__.items()):
+                if _is_foreign(value, place[0]):
+                    member = f"{PATCH}{cls.__module__}:{cls.__qualname__}.{name}"
+                    self._session.kept[member] = value
+                    noted.add(member)
+        return noted
 
     def note(self, chains: Iterable[Chain]) -> set[str]:
         """Look at what assignments to attributes left behind; return the members whose value may be new.
@@ -91,6 +121,17 @@ def _find(member: str) -> tuple[Any, str]:
         if not _is_holder(holder):
             return None, name
     return holder, name
+
+
+def _is_foreign(value: Any, package: str) -> bool:
+    """Whether an attribute of a class in `package` comes from the session or from another library."""
+    if isinstance(value, (types.FunctionType, type)):
+        return value.__module__.partition(".")[0] not in (package, "builtins", "typing", "abc", "functools")
+    parts = getattr(value, "__dict__", None)
+    # An accessor holds the class that was registered.
+    return type(parts) is dict and any(
+        isinstance(part, type) and part.__module__ == "__main__" for part in parts.values()
+    )
 
 
 def _is_holder(thing: Any) -> bool:

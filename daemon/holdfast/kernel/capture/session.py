@@ -96,6 +96,8 @@ class SessionCapture:
             registered.changed.clear()
             self._owed.add(registered.VARIABLE)
             self._owes_everything = True
+        if run.calls:
+            self._owed |= self._patches.look_around()
         self._notice_new_names()
 
     def _notice_submodules(self, names: Collection[str]) -> None:

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 Recipe = Callable[["ComponentPickler", Any], Any]
 
-TABLES: dict[str, tuple[str, ...]] = {}
+TABLES: dict[str, tuple[str, ...]] = {
+    "numpy": ("ufuncs",),
+    "scipy": ("ufuncs",),
+}
 """The files of this package to look into for the types of a library, by the name of its outermost module.
 
 Such a file has one or more of:

@@ -1,0 +1,53 @@
+"""numpy's universal functions, which pickle finds only where they lie under the name that they say they have."""
+
+from __future__ import annotations
+
+import sys
+import types
+from pickle import PicklingError
+from typing import TYPE_CHECKING, Any
+
+from .. import rebuild
+
+if TYPE_CHECKING:
+    from ..pickler import ComponentPickler
+
+_found: dict[int, tuple[str, str]] = {}
+_looked_at = 0
+
+
+def _ufunc(pickler: ComponentPickler, function: Any) -> Any:
+    where = _place(function)
+    if where is None:
+        raise PicklingError("it was made in this session (numpy.frompyfunc) and is known to no module")
+    return pickler.known_as(rebuild.module_entry, where, function)
+
+
+def _place(function: Any) -> tuple[str, str] | None:
+    """Return a module and the key under which it has this very function."""
+    own_name: str = function.__name__
+    for home in ("numpy", "scipy.special"):
+        if home in sys.modules and vars(sys.modules[home]).get(own_name) is function:
+            return home, own_name
+    global _looked_at
+    if _looked_at != len(sys.modules):
+        _looked_at = len(sys.modules)
+        kind = type(function)
+        for name, module in tuple(sys.modules.items()):
+            if isinstance(module, types.ModuleType) and name not in ("__main__", "__mp_main__"):
+                _found.update(
+                    (id(value), (name, key)) for key, value in tuple(vars(module).items()) if type(value) is kind
+                )
+    where = _found.get(id(function))
+    return where if where is not None and vars(sys.modules[where[0]]).get(where[1]) is function else None
+
+
+def _several(pickler: ComponentPickler, functions: Any) -> Any:
+    special = vars(sys.modules["scipy.special"])
+    name = next((name for name, value in special.items() if value is functions), None)
+    return (
+        NotImplemented if name is None else pickler.known_as(rebuild.module_entry, ("scipy.special", name), functions)
+    )
+
+
+RECIPES = {("numpy", "ufunc"): _ufunc, ("scipy.special._multiufuncs", "MultiUFunc"): _several}
