@@ -123,6 +123,7 @@ class KernelLife:
                 "path0": str(folder),
                 "name": path.name if path is not None else place.uri,
                 "executionCount": self.execution_count,
+                "limits": self._settings.limits,
             }
         )
         return kernel

@@ -409,6 +409,11 @@ class Session:
             )
         self._emit(protocol.SESSION_STATUS, self.describe())
 
+    def limits_changed(self) -> None:
+        """The settings say something else of what is to be saved: the next capture follows it."""
+        if self._client.living is not None:
+            self._client.living.send({"type": "choose", "limits": self._settings.limits})
+
     async def retire(self) -> None:
         """End the kernel of a file that nobody has open; the state stays."""
         await self._life.retire()

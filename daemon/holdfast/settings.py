@@ -28,6 +28,9 @@ class Settings:
         persist: Whether successful runs are saved.
         spare: Whether a started kernel stands ready.
         trash_days: Days for which the state of deleted files can be recovered.
+        max_variable_bytes: Variables that take more are not saved; 0: no limit.
+        skip_patterns: Glob patterns of names that are not saved.
+        skip_secrets: Whether text and bytes are not saved whose names look like those of secrets.
     """
 
     interpreter: str = sys.executable
@@ -36,6 +39,9 @@ class Settings:
     persist: bool = True
     spare: bool = True
     trash_days: float = 30.0
+    max_variable_bytes: int = 0
+    skip_patterns: tuple[str, ...] = ()
+    skip_secrets: bool = False
 
     @property
     def close_grace(self) -> float:
@@ -46,6 +52,15 @@ class Settings:
     def delete_grace(self) -> float:
         """Seconds that a deleted file keeps its state."""
         return DELETE_GRACE if self.grace is None else self.grace
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        """What kernels are told of what is not to be saved."""
+        return {
+            "maxVariableBytes": self.max_variable_bytes,
+            "skipPatterns": list(self.skip_patterns),
+            "skipSecrets": self.skip_secrets,
+        }
 
     def update(self, values: Mapping[str, Any], folder: Path) -> set[str]:
         """Take over what is set in `values` (wire names), leave the rest; return the names of the fields that changed.
@@ -69,7 +84,7 @@ class Settings:
 
 def _checked(name: str, value: Any, folder: Path) -> Any:
     wire = camel_case(name)
-    if name in {"persist", "spare"}:
+    if name in {"persist", "spare", "skip_secrets"}:
         if not isinstance(value, bool):
             raise InvalidParams(f"holdfast.{wire} has to be true or false, not {value!r}; the setting is as before.")
         return value
@@ -79,6 +94,17 @@ def _checked(name: str, value: Any, folder: Path) -> Any:
                 f"holdfast.{wire} has to be a number of at least 0, not {value!r}; the setting is as before."
             )
         return float(value)
+    if name == "max_variable_bytes":
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise InvalidParams(
+                f"holdfast.{wire} has to be a number of bytes, or 0 for no limit, not {value!r}; "
+                "the setting is as before."
+            )
+        return value
+    if name == "skip_patterns":
+        if not isinstance(value, list) or not all(isinstance(pattern, str) for pattern in value):
+            raise InvalidParams(f"holdfast.{wire} has to be a list of names, not {value!r}; the setting is as before.")
+        return tuple(value)
     if not isinstance(value, str) or not value or "\0" in value:
         raise InvalidParams(f"holdfast.{wire} has to be a path, not {value!r}; the setting is as before.")
     if name == "interpreter":

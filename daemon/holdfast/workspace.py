@@ -88,6 +88,9 @@ class Workspace:
         changed = self.settings.update(values, self.folder)
         if "interpreter" in changed:
             self.pool.use_interpreter(self.settings.interpreter)
+        if not changed.isdisjoint({"max_variable_bytes", "skip_patterns", "skip_secrets"}):
+            for session in self.sessions.values():
+                session.limits_changed()
         if "state_folder" in changed:
             self.archive.move_to(self.folder / self.settings.state_folder)
             self.watcher.state_folder = self.folder / self.settings.state_folder

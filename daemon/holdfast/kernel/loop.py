@@ -175,6 +175,8 @@ class Kernel:
         match header["type"]:
             case "attach":
                 self._attach(header)
+            case "choose":
+                self._session.choose(header["limits"])
             case "rename":
                 self._session.rename(header)
             case "run":

@@ -101,7 +101,15 @@ class Session:
 
         self._document.attach(header.get("file"), header.get("cwd"), header.get("path0"))
         self._capture = SessionCapture(self._document.module)
+        self.choose(header.get("limits") or {})
         self._outbox.send({"type": "attached"})
+
+    def choose(self, limits: dict[str, Any]) -> None:
+        """Take over what the settings say is not to be saved."""
+        from .capture.choice import Limits
+
+        if self._capture is not None:
+            self._capture.choose(Limits.from_json(limits))
 
     @property
     def is_attached(self) -> bool:

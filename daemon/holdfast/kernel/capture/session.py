@@ -11,6 +11,7 @@ from typing import Any, Literal
 from . import pages, patches, stamps
 from .ambient import Ambient
 from .background import Background
+from .choice import Choice, Limits
 from .components import (
     AMBIENT,
     DEFINITION,
@@ -68,6 +69,11 @@ class SessionCapture:
         self._ledger = Ledger()
         self._ahead: set[str] = set()
         self._patches = Patches(self._session)
+        self._choice = Choice(module.__dict__)
+
+    def choose(self, limits: Limits) -> None:
+        """Take over what the settings say is to be left out; the next capture follows it."""
+        self._choice.limits = limits
 
     # -- around a run
 
@@ -146,17 +152,21 @@ class SessionCapture:
 
     def _capture(self, full: bool) -> tuple[Outcome, set[str]]:
         """Return what was captured, and the members that were looked at."""
+        if self._choice.refresh():
+            self._owes_everything = True
         due = self._due(full)
         unchanged: set[str] = set()
         if not full:
             same: dict[str, bool] = {}
             unchanged = {member for member in due if self._is_unchanged(member, same)}
+            if self._choice.is_made:
+                unchanged -= self._left_out(unchanged)
         due -= unchanged
-        outcome = CapturePass(self._session, self._partition, full=full).run(
+        outcome = CapturePass(self._session, self._partition, self._choice, full=full).run(
             due, [member for member in unchanged if member.startswith(DEFINITION)]
         )
         if self._lost and (again := self._recovered(outcome.lost)):
-            outcome.add(CapturePass(self._session, self._partition, full=full).run(again))
+            outcome.add(CapturePass(self._session, self._partition, self._choice, full=full).run(again))
             due |= again
         touched = due | outcome.lost.keys()
         if self._lost or outcome.lost:
@@ -216,6 +226,10 @@ class SessionCapture:
             return value is not None and self._session.definitions.object_of(record.points_at) is value
         return False
 
+    def _left_out(self, members: Collection[str]) -> set[str]:
+        namespace = self._session.namespace
+        return {name for name in members if name in namespace and self._choice.left_out(name, namespace[name])}
+
     def _unloaded(self) -> list[Component]:
         """Return what could not be loaded, as it was saved: it stays in the store until its names are bound anew."""
         return [
@@ -270,7 +284,7 @@ class SessionCapture:
             full=full,
             changed=outcome.changed,
             removed=removed,
-            skipped=[gone.lost for name, gone in self._lost.items() if _is_told(name)],
+            skipped=[*self._choice.problems, *(gone.lost for name, gone in self._lost.items() if _is_told(name))],
             names_changed=names,
             names_removed=names_removed,
             environment=self._environment.as_json(),
@@ -303,7 +317,9 @@ class SessionCapture:
         for member in self._due(full=False):
             record = self._partition.home.get(member)
             if record is None:
-                seconds += _size(self._session.namespace.get(member)) * SECONDS_PER_NEW_BYTE
+                value = self._session.namespace.get(member)
+                if self._choice.left_out(member, value) is None:
+                    seconds += _size(value) * SECONDS_PER_NEW_BYTE
             elif record.id not in counted:
                 counted.add(record.id)
                 seconds += record.seconds
@@ -390,6 +406,10 @@ class SessionCapture:
                 record.fingerprint = None
             self._partition.add(record)
         forget_missing(self._partition, restoration)
+        # What other rules have kept is removed from the store with the next capture.
+        self._choice.refresh()
+        if self._choice.is_made:
+            self._owed |= self._left_out(namespace.keys())
         return self._finish(restoration, names)
 
     def _merge(self, components: list[SavedComponent], names: Collection[str] | None, *, owed: bool) -> RestoreOutcome:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import escapes, grouping, losses, pages, stamps
+from .choice import Choice
 from .components import (
     DEFINITION,
     Component,
@@ -81,8 +82,9 @@ class Outcome:
 class CapturePass:
     """The work of one capture; updates the partition."""
 
-    def __init__(self, session: Session, partition: Partition, *, full: bool) -> None:
+    def __init__(self, session: Session, partition: Partition, choice: Choice, *, full: bool) -> None:
         self._session = session
+        self._choice = choice
         self._definitions = session.definitions
         self._partition = partition
         self._full = full
@@ -122,14 +124,23 @@ class CapturePass:
             if record.kept is not None and not any(map(self._exists, record.members)):
                 return
             self._dirty[record.id] = record
-            members = tuple(name for name in record.members if self._exists(name))
+            members = tuple(name for name in record.members if self._is_kept(name))
         else:
-            members = (member,) if self._exists(member) else ()
+            members = (member,) if self._is_kept(member) else ()
         if members:
             self._enqueue(members)
 
     def _exists(self, member: str) -> bool:
         return self._session.has(member)
+
+    def _is_kept(self, member: str) -> bool:
+        """Whether a member exists, and is not left out by choice."""
+        if not self._exists(member):
+            return False
+        lost = self._choice.left_out(member, self._value(member)) if self._choice.is_made else None
+        if lost is not None:
+            self._leave_out(lost)
+        return lost is None
 
     def _value(self, member: str) -> Any:
         return self._session.value(member)
@@ -173,6 +184,8 @@ class CapturePass:
             return
         finally:
             del values
+        if self._choice.limits.max_bytes and self._without_large(group):
+            return
         group.seconds = time.perf_counter() - started
         parts = grouping.parts(group)
         if len(parts) > 1:
@@ -206,6 +219,35 @@ class CapturePass:
             self._lose(failure)
         rest = tuple(member for member in group.members if member != failure.member)
         self._enqueue(rest)
+
+    def _without_large(self, group: Group) -> bool:
+        """Leave out the variables of a group that are larger than the user wants; say whether there were any."""
+        if group.pickled is None or _bytes_of(group.pickled) <= self._choice.limits.max_bytes:
+            return False
+        names = [member for member in group.members if is_visible(member)]
+        sizes = {name: _bytes_of(group.pickled) for name in names}
+        if len(names) > 1:
+            sizes = {name: self._size_alone(name) for name in names}
+        large = [lost for name in names if (lost := self._choice.too_large(name, self._value(name), sizes[name]))]
+        if not large:
+            return False
+        self._forget(group)
+        for lost in large:
+            self._leave_out(lost)
+        rest = tuple(member for member in group.members if member not in self.outcome.lost)
+        if rest:
+            self._enqueue(rest)
+        return True
+
+    def _size_alone(self, name: str) -> int:
+        try:
+            return _bytes_of(self._attempt([(name, self._value(name))]))
+        except NotPicklable:
+            return 0  # It is met again when its group is pickled.
+
+    def _leave_out(self, lost: Lost) -> None:
+        around = escapes.surroundings(self._value(lost.name), self._definitions, self._session.namespace)
+        self.outcome.lost[lost.name] = LostMember(lost, None, around.closed, frozenset(around.reaches))
 
     def _lose(self, failure: NotPicklable) -> None:
         value = self._value(failure.member)
@@ -394,6 +436,10 @@ class CapturePass:
             else:
                 record.held = True
                 partition.held.add(record.id)
+
+
+def _bytes_of(pickled: Pickled) -> int:
+    return len(pickled.stream) + sum(buffer.nbytes for buffer in pickled.buffers)
 
 
 _FUNCTION = type(new_id)
