@@ -31,9 +31,10 @@ class ImportWatch:
         if after is None:
             return None
         spec: ModuleSpec | None = None
-        for finder in sys.meta_path:
+        # Those before this one have been asked; one of them may be a watch that is asking just now.
+        for finder in sys.meta_path[_position(self) + 1 :]:
             find = getattr(finder, "find_spec", None)
-            if finder is not self and find is not None:
+            if find is not None:
                 spec = find(name, path, target)
                 if spec is not None:
                     break
@@ -73,3 +74,7 @@ class FacadeFinder:
         module.__doc__ = facade.__doc__
         for name in ("__all__", *facade.__all__):
             setattr(module, name, getattr(facade, name))
+
+
+def _position(finder: object) -> int:
+    return next((index for index, one in enumerate(sys.meta_path) if one is finder), -1)

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import nullcontext
 from fnmatch import fnmatchcase
 from types import CodeType
 from typing import Any
@@ -118,7 +119,8 @@ class Session:
 
     def rename(self, header: dict[str, Any]) -> None:
         """Follow the document to its new place."""
-        self._document.rename(header.get("file"), header.get("cwd"))
+        with nullcontext() if self._capture is None else self._capture.moving():
+            self._document.rename(header.get("file"), header.get("cwd"))
 
     def run(self, header: dict[str, Any]) -> BaseException | None:
         """Run a cell and answer ``done``; return what it raised.

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from . import rebuild
-from .components import AMBIENT, DEFINITION, KEPT, Lost, Partition, Record, SavedComponent, is_visible, label
+from .components import DEFINITION, KEPT, Lost, Partition, Record, SavedComponent, is_visible, label
 from .names import names_of_function
 from .pickler import Session
 
@@ -217,7 +217,7 @@ class Restoration:
             Lost(label(member), "", say(error), _remedy(error))
             for component, error in self.failures.values()
             for member in component.members
-            if (is_visible(member) or member.startswith(KEPT)) and (names is None or member in names)
+            if not member.startswith(DEFINITION) and (names is None or member in names)
         ]
 
 
@@ -247,6 +247,4 @@ def _remedy(error: BaseException) -> str:
 def forget_missing(partition: Partition, restoration: Restoration) -> None:
     """Keep what could not be loaded as it was saved, so that the next capture doesn't remove it from the store."""
     for component, _ in restoration.failures.values():
-        if all(member.startswith(AMBIENT) for member in component.members):
-            continue
         partition.add(Record(component.id, component.members, component.fingerprint, kept=component, refs_counted=True))

@@ -5,17 +5,17 @@ from __future__ import annotations
 import sys
 import time
 import types
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from . import pages, patches, stamps
-from .ambient import Ambient
+from .ambient import PART, Ambient
 from .background import Background
 from .choice import Choice, Limits
 from .components import (
     AMBIENT,
     DEFINITION,
-    KEPT,
     Component,
     Lost,
     LostMember,
@@ -58,7 +58,9 @@ class SessionCapture:
         self._session = Session(module, Definitions())
         self._partition = Partition()
         self._lost: dict[str, LostMember] = {}
-        self._ambient = Ambient()
+        self._ambient = Ambient(self._session.namespace, self._session.kept)
+        self._docstring = module.__doc__
+        self._has_run = False
         self._environment = Environment()
         self._background = Background()
         self._owed: set[str] = set()
@@ -80,6 +82,7 @@ class SessionCapture:
     def begin_run(self, code: types.CodeType | list[types.CodeType]) -> None:
         """Take note of what the run is going to touch; call before it."""
         self._run = names_of_run(code)
+        self._has_run = True
         if self._run.calls:
             self._owes_everything = self._owes_everything or self._background.is_busy()
 
@@ -94,6 +97,9 @@ class SessionCapture:
         if run.dynamic or (run.calls and self._background.is_busy()):
             self._owes_everything = True
         self._called = self._called or run.calls
+        docstring = self._session.namespace.get("__doc__")
+        if docstring is not self._docstring:
+            self._docstring, self._called = docstring, True
         if run.assigned:
             self._session.assigned |= run.assigned
         if self._session.assigned and (run.calls or run.assigned):
@@ -126,6 +132,12 @@ class SessionCapture:
             self._owed.update(name for name in namespace if is_variable(name) and name not in self._partition.home)
             self._owed.update(name for name in self._partition.home if is_visible(name) and name not in namespace)
 
+    @contextmanager
+    def moving(self) -> Iterator[None]:
+        """While the document is moved: what follows of it for the process is none of the session's doing."""
+        with self._ambient.moving():
+            yield
+
     # -- capture
 
     def take(self, *, full: bool = False) -> Snapshot:
@@ -154,7 +166,10 @@ class SessionCapture:
         """Return what was captured, and the members that were looked at."""
         if self._choice.refresh():
             self._owes_everything = True
+        ambient = self._ambient.changes(full=full) if self._called or full else None
         due = self._due(full)
+        if ambient is not None:
+            due |= ambient.members
         unchanged: set[str] = set()
         if not full:
             same: dict[str, bool] = {}
@@ -168,11 +183,12 @@ class SessionCapture:
         if self._lost and (again := self._recovered(outcome.lost)):
             outcome.add(CapturePass(self._session, self._partition, self._choice, full=full).run(again))
             due |= again
+        if ambient is not None:
+            outcome.lost.update(ambient.lost)
+            outcome.changed += self._plain_components(ambient.plain)
         touched = due | outcome.lost.keys()
         if self._lost or outcome.lost:
             self._update_lost(outcome.lost)
-        if self._called or full:
-            outcome.changed += self._ambient_changes(full)
         if full:
             outcome.changed += self._unloaded()
         return outcome, touched
@@ -184,14 +200,14 @@ class SessionCapture:
             self._partition.add(record)
         self._owes_everything = True
         self._ledger.doubt()
-        self._ambient = Ambient(seen=False)
+        self._ambient.doubt()
 
     def _due(self, full: bool) -> set[str]:
         """Return the members that may have changed: what is owed, and all that it leads to."""
         namespace, partition = self._session.namespace, self._partition
         roots = set(self._owed)
         if self._called:
-            roots.update(self._session.kept)
+            roots.update(member for member in self._session.kept if not member.startswith(PART))
             for record_id in partition.held:
                 roots.update(partition.records[record_id].members)
         everything = full or self._owes_everything
@@ -263,11 +279,11 @@ class SessionCapture:
                 del self._lost[member]
 
     def _exists(self, member: str) -> bool:
-        return self._session.has(member)
+        return member.startswith(AMBIENT) or self._session.has(member)
 
-    def _ambient_changes(self, full: bool) -> list[Component]:
+    def _plain_components(self, states: list[tuple[str, bytes]]) -> list[Component]:
         changes = []
-        for member, stream in self._ambient.changes(full=full):
+        for member, stream in states:
             known = self._partition.home.get(member)
             mark = pages.fingerprint((member,), stream, ())
             identity = new_id() if known is None else known.id
@@ -304,7 +320,7 @@ class SessionCapture:
             record.fingerprint = None
             self._owed.update(record.members)
             for member in record.members:
-                if member.startswith(AMBIENT):
+                if member.startswith((AMBIENT, PART)):
                     self._ambient.forget(member)
                     self._called = True
 
@@ -394,7 +410,7 @@ class SessionCapture:
         self._session.kept.clear()
         wanted = _wanted(components, names)
         restoration = Restoration(self._session, components, lambda hidden: None)
-        restoration.load_all(wanted)
+        failed = self._load(restoration, wanted, names, warm=self._has_run)
         self._partition = Partition()
         self._lost.clear()
         self._ahead = set()
@@ -410,7 +426,25 @@ class SessionCapture:
         self._choice.refresh()
         if self._choice.is_made:
             self._owed |= self._left_out(namespace.keys())
-        return self._finish(restoration, names)
+        return self._finish(restoration, names, failed, warm=self._has_run, owed=owed)
+
+    def _load(
+        self,
+        restoration: Restoration,
+        wanted: list[SavedComponent],
+        names: Collection[str] | None,
+        *,
+        warm: bool = False,
+    ) -> list[Lost]:
+        """Load components; the search path, the environment and the like are set before the others are looked at."""
+        failed: list[Lost] = []
+        if names is None:
+            restoration.load_all(
+                [component for component in wanted if self._ambient.early.issuperset(component.members)]
+            )
+            failed = self._ambient.restore(restoration.values, early=True, warm=warm)
+        restoration.load_all(wanted)
+        return failed
 
     def _merge(self, components: list[SavedComponent], names: Collection[str] | None, *, owed: bool) -> RestoreOutcome:
         partition, definitions = self._partition, self._session.definitions
@@ -420,7 +454,7 @@ class SessionCapture:
 
         wanted = _wanted(components, names)
         restoration = Restoration(self._session, components, living)
-        restoration.load_all(wanted)
+        failed = self._load(restoration, wanted, names)
         for component in wanted:
             self._prefer_saved(component, restoration)
         for record in restoration.records.values():
@@ -434,7 +468,7 @@ class SessionCapture:
                 self._ledger.has(record)
         for name in [name for name in self._lost if name in restoration.values]:
             del self._lost[name]
-        return self._finish(restoration, names)
+        return self._finish(restoration, names, failed, owed=owed)
 
     def _prefer_saved(self, component: SavedComponent, restoration: Restoration) -> None:
         """A definition that was asked for by name comes back as saved, though it is still alive in another state."""
@@ -452,14 +486,24 @@ class SessionCapture:
                 restoration.values[name] = restoration.saved_member(hidden)
                 restoration.bind()
 
-    def _finish(self, restoration: Restoration, names: Collection[str] | None) -> RestoreOutcome:
-        failed = restoration.lost(names)
+    def _finish(
+        self,
+        restoration: Restoration,
+        names: Collection[str] | None,
+        failed: list[Lost],
+        *,
+        owed: bool,
+        warm: bool = False,
+    ) -> RestoreOutcome:
+        failed += restoration.lost(names)
+        ambient = {member: value for member, value in restoration.values.items() if member.startswith((AMBIENT, PART))}
+        if names is None:
+            failed += self._ambient.restore(ambient, early=False, warm=warm)
+        if ambient and (owed or names is not None):
+            self._ambient.doubt()
+        self._docstring = self._session.namespace.get("__doc__")
         for member, value in restoration.values.items():
-            if member.startswith(AMBIENT):
-                reason = self._ambient.restore(member, value)
-                if reason is not None:
-                    failed.append(Lost(member[len(AMBIENT) :], "ambient state", reason, "set it again in a cell"))
-            elif member.startswith(PATCH):
+            if member.startswith(PATCH):
                 reason = patches.apply(member, value)
                 if reason is not None:
                     failed.append(Lost(label(member), "attribute", reason, "set it again in a cell"))
@@ -475,7 +519,7 @@ class SessionCapture:
 
 def _is_told(member: str) -> bool:
     """Whether the user is told when a member can't be kept: definitions are told of through what needs them."""
-    return bool(member.strip("_")) if is_visible(member) else member.startswith(KEPT)
+    return bool(member.strip("_")) if is_visible(member) else not member.startswith(DEFINITION)
 
 
 def _wanted(components: list[SavedComponent], names: Collection[str] | None) -> list[SavedComponent]:

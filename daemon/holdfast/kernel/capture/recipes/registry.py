@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 Recipe = Callable[["ComponentPickler", Any], Any]
 
 TABLES: dict[str, tuple[str, ...]] = {
+    "logging": ("handlers",),
     "numpy": ("ufuncs",),
     "scipy": ("ufuncs",),
 }

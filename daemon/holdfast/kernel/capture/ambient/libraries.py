@@ -1,0 +1,221 @@
+"""Settings of libraries: what numpy, pandas, scikit-learn and torch were told to do until they are told otherwise."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from typing import Any
+
+from .provider import Parts, Plain, differences, failed
+
+_PRINT_OPTIONS = {
+    "edgeitems": 3, "threshold": 1000, "floatmode": "maxprec", "precision": 8, "suppress": False, "linewidth": 75,
+    "nanstr": "nan", "infstr": "inf", "sign": "-", "formatter": None, "legacy": False, "override_repr": None,
+}  # fmt: skip
+_ERRORS = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
+
+
+class NumpySettings(Parts):
+    """How numpy prints, and what it does about floating-point errors; both may call functions of the session."""
+
+    name = "numpy"
+    module = "numpy"
+    live = True
+
+    def mark(self) -> Any:
+        """Return all settings."""
+        numpy = sys.modules["numpy"]
+        if not hasattr(numpy, "seterrcall"):
+            # It is being imported.
+            return None
+        options = numpy.get_printoptions()
+        formatter = options.pop("formatter", None)
+        # Functions, compared by which they are: they are the user's.
+        functions = [*formatter, *map(id, formatter.values())] if type(formatter) is dict else None
+        return options, functions, numpy.geterr(), id(numpy.geterrcall())
+
+    def read(self) -> dict[str, Any]:
+        """Return what is not as numpy starts."""
+        numpy = sys.modules["numpy"]
+        options = {
+            name: value
+            for name, value in numpy.get_printoptions().items()
+            if name not in _PRINT_OPTIONS or (value is not _PRINT_OPTIONS[name] and value != _PRINT_OPTIONS[name])
+        }
+        errors = differences(numpy.geterr(), _ERRORS)
+        call = numpy.geterrcall()
+        parts = {"print options": options, "floating-point errors": errors, "error callback": call}
+        return {part: value for part, value in parts.items() if value}
+
+    def write(self, parts: dict[str, Any]) -> list[str]:
+        """Set them."""
+        numpy = sys.modules["numpy"]
+        known = numpy.get_printoptions()
+        options = {**_PRINT_OPTIONS, **parts.get("print options", {})}
+        numpy.set_printoptions(**{name: value for name, value in options.items() if name in known})
+        numpy.seterrcall(parts.get("error callback"))
+        numpy.seterr(**{**_ERRORS, **parts.get("floating-point errors", {})})
+        return []
+
+
+class PandasOptions(Parts):
+    """The options that are not at their defaults, by name; a format may be a function of the session."""
+
+    name = "pandas options"
+    module = "pandas"
+    live = True
+
+    def __init__(self) -> None:
+        self._last: dict[str, Any] = {}
+        self._changes = 0
+
+    def mark(self) -> Any:
+        """Return a number that grows with every change."""
+        now = _pandas_config()._global_config
+        if now != self._last:
+            self._last = _copied(now)
+            self._changes += 1
+        return self._changes
+
+    def read(self) -> dict[str, Any]:
+        """Return the options that were set."""
+        config = _pandas_config()
+        found = {}
+        for name, option in tuple(config._registered_options.items()):
+            value = _looked_up(config._global_config, name)
+            if value is not option.defval and value != option.defval:
+                found[name] = value
+        return found
+
+    def write(self, parts: dict[str, Any]) -> list[str]:
+        """Set them, and the others to their defaults."""
+        config = _pandas_config()
+        changed = self.read()
+        options = {name: config._registered_options[name].defval for name in changed if name not in parts}
+        return _set_each({**options, **parts}, config.set_option)
+
+
+def _pandas_config() -> Any:
+    return sys.modules["pandas._config.config"]
+
+
+def _copied(tree: dict[str, Any]) -> dict[str, Any]:
+    """Copy nested dicts, but not what is in them."""
+    return {
+        key: _copied(value) if type(value) is dict else copy.copy(value) if type(value) is list else value
+        for key, value in tree.items()
+    }
+
+
+def _looked_up(tree: dict[str, Any], name: str) -> Any:
+    value: Any = tree
+    for step in name.split("."):
+        value = value[step]
+    return value
+
+
+def _set_each(options: dict[str, Any], setter: Any) -> list[str]:
+    problems = []
+    for name, value in options.items():
+        try:
+            setter(name, value)
+        except Exception as error:  # noqa: BLE001 - a library of another version; said to the user
+            problems.append(failed(name, error))
+    return problems
+
+
+class PandasAccessors(Parts):
+    """Classes of the session that were registered as accessors of pandas objects: ``df.geo``."""
+
+    name = "pandas accessors"
+    module = "pandas"
+    _OWNERS = ("DataFrame", "Series", "Index")
+
+    def mark(self) -> Any:
+        """Return the names of all accessors."""
+        return [set(owner._accessors) for owner in self._owners().values()]
+
+    def _owners(self) -> dict[str, Any]:
+        pandas = sys.modules["pandas"]
+        return {name: getattr(pandas, name) for name in self._OWNERS if hasattr(pandas, name)}
+
+    def read(self) -> dict[str, Any]:
+        """Return the classes of the session."""
+        found = {}
+        for owner_name, owner in self._owners().items():
+            for name in owner._accessors:
+                cached = vars(owner).get(name)
+                accessor = getattr(cached, "_accessor", None)
+                if getattr(accessor, "__module__", None) == "__main__":
+                    found[f"{owner_name}.{name}"] = accessor
+        return found
+
+    def write(self, parts: dict[str, Any]) -> list[str]:
+        """Register them."""
+        registering = sys.modules["pandas.core.accessor"]
+        for place, accessor in parts.items():
+            owner, _, name = place.partition(".")
+            cls = self._owners()[owner]
+            if name in cls._accessors:
+                cls._accessors.discard(name)
+                delattr(cls, name)
+            registering._register_accessor(name, cls)(accessor)
+        return []
+
+
+class SklearnConfig(Plain):
+    """What `sklearn.set_config` was told."""
+
+    name = "sklearn"
+    module = "sklearn"
+
+    def read(self) -> Any:
+        """Return what is not at its default."""
+        config = sys.modules["sklearn._config"]
+        return differences(config.get_config(), config._global_config) or None
+
+    def write(self, state: Any) -> list[str]:
+        """Set it."""
+        config = sys.modules["sklearn._config"]
+        known = config._global_config
+        wanted = {**known, **(state or {})}
+        config.set_config(**{name: value for name, value in wanted.items() if name in known})
+        return [f"{name}: this version of sklearn doesn't have it" for name in wanted if name not in known]
+
+
+class TorchSettings(Plain):
+    """torch's default type and device, whether it records gradients, and whether it is deterministic."""
+
+    name = "torch settings"
+    module = "torch"
+    _DEFAULTS = ("torch.float32", "cpu", True, False, False)
+
+    def read(self) -> Any:
+        """Return the settings if they are not the defaults."""
+        torch = sys.modules["torch"]
+        if not hasattr(torch, "are_deterministic_algorithms_enabled"):
+            # It is being imported.
+            return None
+        device = torch.get_default_device() if hasattr(torch, "get_default_device") else "cpu"
+        state = (
+            str(torch.get_default_dtype()),
+            str(device),
+            torch.is_grad_enabled(),
+            torch.are_deterministic_algorithms_enabled(),
+            torch.is_deterministic_algorithms_warn_only_enabled(),
+        )
+        return None if state == self._DEFAULTS else state
+
+    def write(self, state: Any) -> list[str]:
+        """Set them."""
+        torch = sys.modules["torch"]
+        kind, device, gradients, deterministic, warn_only = state or self._DEFAULTS
+        torch.set_default_dtype(getattr(torch, kind.rpartition(".")[2]))
+        torch.set_grad_enabled(gradients)
+        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        if self.read() != state:
+            try:
+                torch.set_default_device(device)
+            except Exception as error:  # noqa: BLE001 - a device that is not here
+                return [failed(f"default device {device}", error)]
+        return []

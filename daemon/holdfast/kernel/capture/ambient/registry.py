@@ -1,0 +1,270 @@
+"""All providers of one session: what of the ambient state changed since it was last looked at, and setting it again."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...imports import ImportWatch
+from ..components import AMBIENT, KEPT, Lost, LostMember
+from .generators import NumpyRandom, PythonRandom, TorchRandom
+from .libraries import NumpySettings, PandasAccessors, PandasOptions, SklearnConfig, TorchSettings
+from .logging_state import Logging
+from .matplotlib_state import RcParams, Registered
+from .own import Own, make_present
+from .process import Environment, Interpreter, SearchPath, TimeZone, WorkingDirectory
+from .provider import Parts, Plain, Provider
+from .python_state import Builtins, DecimalContext, Hooks, Locale, ModuleNames, Multiprocessing, WarningFilters
+
+PART = f"{KEPT}ambient:"
+"""Followed by the provider's name, a colon, and the part's."""
+
+PROVIDERS: tuple[Callable[[], Provider], ...] = (
+    WorkingDirectory,
+    Environment,
+    TimeZone,
+    SearchPath,
+    Interpreter,
+    Locale,
+    Multiprocessing,
+    DecimalContext,
+    Builtins,
+    SklearnConfig,
+    NumpySettings,
+    PandasOptions,
+    PandasAccessors,
+    TorchSettings,
+    RcParams,
+    Registered,
+    Logging,
+    WarningFilters,
+    Hooks,
+    Own,
+    PythonRandom,
+    NumpyRandom,
+    TorchRandom,
+)
+"""In the order in which they are set: what others may read first, what others may disturb last."""
+
+_NEVER = object()
+_REMEDY = "set it again in a cell"
+
+
+@dataclass
+class Changes:
+    """What changed.
+
+    Attributes:
+        members: parts that have to be pickled with the session, and those that are gone.
+        plain: hidden member and pickle of each plain state.
+        lost: plain states that can't be pickled.
+    """
+
+    members: set[str] = field(default_factory=set)
+    plain: list[tuple[str, bytes]] = field(default_factory=list)
+    lost: dict[str, LostMember] = field(default_factory=dict)
+
+
+class Ambient:
+    """The ambient state as it was last looked at; what is there at the beginning is not the session's.
+
+    Args:
+        namespace: the session's.
+        kept: where the session has values that no variable has; parts of states are put there.
+
+    Attributes:
+        early: members whose states have to be set before variables are loaded.
+    """
+
+    def __init__(self, namespace: dict[str, Any], kept: dict[str, Any]) -> None:
+        self._kept = kept
+        made = [make() for make in PROVIDERS]
+        make_present(next(one for one in made if isinstance(one, Own)))
+        self._providers = {one.name: one for one in (ModuleNames(namespace), *made)}
+        self.early = {AMBIENT + name for name, one in self._providers.items() if one.early}
+        self._marks: dict[str, Any] = {}
+        self._began: set[str] = set()
+        self._sent: set[str] = set()
+        """Plain states of which the store has something, so that going back to the start has to be sent as well."""
+        self._waiting: dict[str, Any] = {}
+        """States that were restored and could not be set: their module is not loaded yet, or it failed."""
+        self._watched: dict[str, Callable[[Any], None]] = {}
+        self._watch: ImportWatch | None = None
+        for provider in self._providers.values():
+            if provider.module in sys.modules:
+                self._marks[provider.name] = self._look(provider)
+
+    def _look(self, provider: Provider) -> Any:
+        """Return a provider's mark."""
+        try:
+            if provider.name not in self._began:
+                provider.begin()
+                self._began.add(provider.name)
+            return provider.mark()
+        except Exception:  # noqa: BLE001 - a folder that was removed, a module half imported or of another version
+            return _NEVER
+
+    # -- after a run
+
+    def changes(self, *, full: bool) -> Changes:
+        """Return what changed since the last time.
+
+        Args:
+            full: return all there is.
+        """
+        changes = Changes()
+        for name, provider in self._providers.items():
+            loaded = provider.module in sys.modules
+            mark = self._look(provider) if loaded else None
+            changed = loaded and not _equal(mark, self._marks.get(name, _NEVER))
+            if changed:
+                self._marks[name] = mark
+                self._waiting.pop(name, None)
+            if name in self._waiting:
+                if full:
+                    self._add_waiting(provider, changes)
+            elif not loaded or mark is _NEVER:
+                continue
+            elif isinstance(provider, Plain):
+                if changed or full:
+                    self._add_plain(provider, changes)
+            elif isinstance(provider, Parts) and (changed or full or (provider.live and self._members(name))):
+                self._add_parts(provider, changes)
+        return changes
+
+    def _add_waiting(self, provider: Provider, changes: Changes) -> None:
+        if isinstance(provider, Plain):
+            changes.plain.append((AMBIENT + provider.name, pickle.dumps(self._waiting[provider.name], 5)))
+        else:
+            changes.members |= self._members(provider.name)
+
+    def _add_plain(self, provider: Plain, changes: Changes) -> None:
+        name = provider.name
+        member = AMBIENT + name
+        try:
+            state = provider.read()
+            if state is None and name not in self._sent:
+                return
+            changes.plain.append((member, pickle.dumps(state, 5)))
+            self._sent.add(name)
+        except Exception as error:  # noqa: BLE001 - an object of the user's where plain data belongs
+            self._marks.pop(name, None)
+            lost = Lost(name, "ambient state", f"it can't be saved: {type(error).__name__}: {error}", _REMEDY)
+            changes.lost[member] = LostMember(lost, None, True)
+
+    def _add_parts(self, provider: Parts, changes: Changes) -> None:
+        before = self._members(provider.name)
+        try:
+            parts = provider.read()
+        except Exception:  # noqa: BLE001 - as in _look
+            return
+        prefix = f"{PART}{provider.name}:"
+        for part, value in parts.items():
+            self._kept[prefix + part] = value
+        now = {prefix + part for part in parts}
+        for member in before - now:
+            del self._kept[member]
+        changes.members |= before | now
+
+    def _members(self, name: str) -> set[str]:
+        prefix = f"{PART}{name}:"
+        return {member for member in self._kept if member.startswith(prefix)}
+
+    def forget(self, member: str) -> None:
+        """Send a state again at the next opportunity: the store doesn't have it."""
+        self._marks.pop(_provider_of(member), None)
+
+    def doubt(self) -> None:
+        """Send all states again: nothing is known of what the store has."""
+        self._marks.clear()
+
+    @contextmanager
+    def moving(self) -> Iterator[None]:
+        """While the document is moved, the kernel changes folder, arguments and path: none of it is the session's."""
+        before = {name: self._look(provider) for name, provider in self._providers.items() if provider.early}
+        yield
+        for name, mark in before.items():
+            self._providers[name].moved(mark)
+            if _equal(mark, self._marks.get(name, _NEVER)):
+                self._marks[name] = self._look(self._providers[name])
+
+    # -- the way back
+
+    def restore(self, values: Mapping[str, Any], *, early: bool, warm: bool) -> list[Lost]:
+        """Set states; those of modules that are not loaded wait until they are.
+
+        Args:
+            values: what was loaded of a version, by hidden member.
+            early: only states that variables need to be loaded; else only the others.
+            warm: the session ran before: what the version doesn't mention has to be set as it was at the start.
+        """
+        states: dict[str, Any] = {}
+        lost = []
+        for member, value in values.items():
+            name = _provider_of(member)
+            if name not in self._providers:
+                if not early:
+                    lost.append(Lost(name, "ambient state", "this version of Holdfast doesn't know it", _REMEDY))
+            elif member.startswith(PART):
+                states.setdefault(name, {})[member[len(PART) + len(name) + 1 :]] = value
+            else:
+                states[name] = value
+        for name, provider in self._providers.items():
+            if provider.early is not early:
+                continue
+            if name in states:
+                lost += self._restore(provider, states[name])
+            elif warm and name in self._began:
+                self._write(provider, None if isinstance(provider, Plain) else {})
+        for name in states.keys() & self._marks.keys():
+            # What loading the variables did to it besides, it did the first time as well.
+            self._marks[name] = self._look(self._providers[name])
+        return lost
+
+    def _restore(self, provider: Provider, state: Any) -> list[Lost]:
+        if provider.module in sys.modules:
+            return [Lost(provider.name, "ambient state", problem, _REMEDY) for problem in self._write(provider, state)]
+        self._waiting[provider.name] = state
+        self._sent.add(provider.name)
+        self._watched[provider.module] = lambda module: self._arrived(module.__name__)
+        if self._watch is None:
+            self._watch = ImportWatch(self._watched)
+            self._watch.install()
+        return []
+
+    def _write(self, provider: Provider, state: Any) -> list[str]:
+        """Set a state; return what failed. It stays in the store then, until the session sets something else."""
+        self._look(provider)
+        self._sent.add(provider.name)
+        self._waiting.pop(provider.name, None)
+        problems: list[str]
+        try:
+            problems = provider.write(state)  # type: ignore[attr-defined]
+        except Exception as error:  # noqa: BLE001 - a folder that is gone, a library that refuses: said to the user
+            problems = [f"{type(error).__name__}: {error}"]
+        if problems:
+            self._waiting[provider.name] = state
+        self._marks[provider.name] = self._look(provider)
+        return problems
+
+    def _arrived(self, module: str) -> None:
+        """The session has just imported a module whose states were waiting for it."""
+        for name, provider in self._providers.items():
+            if provider.module == module and name in self._waiting:
+                for problem in self._write(provider, self._waiting[name]):
+                    print(f"Holdfast: {name} could not be restored: {problem}", file=sys.stderr)
+
+
+def _provider_of(member: str) -> str:
+    return member[len(PART) :].partition(":")[0] if member.startswith(PART) else member[len(AMBIENT) :]
+
+
+def _equal(one: Any, other: Any) -> bool:
+    try:
+        return bool(one == other)
+    except Exception:  # noqa: BLE001 - values of libraries whose comparison is none
+        return False
