@@ -2,8 +2,9 @@
 
     python benchmarks/resurrection.py FOLDER_OR_FILE... [--mode all] [--json FILE] [--jobs 2]
 
-Each script runs twice without interruption: what differs then is not deterministic, and is not compared. Then it runs
-with the kernel and the daemon killed after each cell. Outputs of all cells and all variables have to be equal.
+Each script runs without interruption, and then with kernel and daemon killed after each cell. Outputs of all cells and
+all variables have to be equal. Where they are not, it runs twice more without interruption: what differs then is not
+deterministic, and does not count.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def judge(mode: str, script: Path, *, interpreter: str, limit: float, folder: Pa
     """Run a script in one mode and say what became of it.
 
     Returns:
-        ``verdict`` and ``details``; with ``deterministic``, which is false where uninterrupted runs differed.
+        ``verdict`` and ``details``; with ``deterministic``, which is false where uninterrupted runs differ.
     """
     cells = split(script.read_text(encoding="utf-8"))
     result: dict[str, Any] = {"cells": sum(cell.kind == "code" for cell in cells)}
@@ -65,30 +66,30 @@ def _judged(result: dict[str, Any], through: Any) -> dict[str, Any]:
     result["seconds"] = round(first.seconds, 1)
     if first.error is not None:
         return _unfit(first.error)
-    second = through(interrupted=False)
-    unsteady = differences(first, second)
-    third = through(interrupted=True)
-    result["seconds_interrupted"] = round(third.seconds, 1)
-    found = _beyond(differences(first, third), unsteady)
-    if found:
-        # Two runs may have been alike by chance, as sets of few members are.
-        unsteady |= differences(first, through(interrupted=False))
-        found = _beyond(found, unsteady)
-    answer: dict[str, Any] = {"deterministic": not unsteady, "lost": third.lost}
+    killed = through(interrupted=True)
+    result["seconds_interrupted"] = round(killed.seconds, 1)
+    found = differences(first, killed)
+    unsteady: dict[str, str] = {}
+    # What two runs agree in is deterministic; two runs may agree by chance, as sets of few members do.
+    for _ in range(2):
+        if found:
+            unsteady |= differences(first, through(interrupted=False))
+            found = _beyond(found, unsteady)
+    answer: dict[str, Any] = {"deterministic": not unsteady, "lost": killed.lost}
     if unsteady:
         answer["unsteady"] = dict(sorted(unsteady.items())[:_SHOWN])
     if not found:
         return answer | {"verdict": "equal", "details": {}}
     names = {variable_of(place) for place in found if not place.startswith("cell ")}
     failed = [text for place, text in found.items() if place.endswith(" fails")]
-    by_loss = "*" in third.lost or (
-        names <= third.lost.keys()
-        and all(place.endswith(" fails") or variable_of(place) in third.lost for place in found)
-        and all(any(name in text for name in third.lost) for text in failed)
+    by_loss = "*" in killed.lost or (
+        names <= killed.lost.keys()
+        and all(place.endswith(" fails") or variable_of(place) in killed.lost for place in found)
+        and all(any(name in text for name in killed.lost) for text in failed)
     )
     order = sorted(found, key=lambda place: (not place.startswith("cell "), len(place), place))
     return answer | {
-        "verdict": "lost" if by_loss and third.lost else "differs",
+        "verdict": "lost" if by_loss and killed.lost else "differs",
         "details": {place: found[place] for place in order[:40]},
         "differences": len(found),
     }

@@ -123,8 +123,16 @@ class _Walk:
             return f"{kind.__name__} {text if len(text) < 200 else _hash_text(text)}"
         if kind is tuple or kind is frozenset:
             return self._container(path, thing)
-        first = self._seen.setdefault(id(thing), path)
-        self._keep.append(thing)
+        numpy = sys.modules.get("numpy")
+        if numpy is not None and isinstance(thing, numpy.generic) and not getattr(thing.dtype, "hasobject", False):
+            return f"{kind.__name__} {thing.dtype} {thing!r}"
+        if numpy is not None and kind is numpy.ndarray and ".reduced[" in path:
+            # What compiled code shows of its memory may be made anew each time: whose memory it is counts.
+            first = path
+            self._keep.append(thing)
+        else:
+            first = self._seen.setdefault(id(thing), path)
+            self._keep.append(thing)
         if first is not path:
             return f"the same as {first}"
         for describe in (self._definition, self._container, self._array, self._frame, self._figure, self._odd):
@@ -238,11 +246,8 @@ class _Walk:
         numpy = sys.modules.get("numpy")
         if numpy is None:
             return None
-        if isinstance(thing, (numpy.dtype, numpy.generic)):
-            if isinstance(thing, numpy.void) and thing.dtype.hasobject:
-                return None
-            text = repr(thing) if isinstance(thing, numpy.dtype) else f"{thing.dtype} {thing!r}"
-            return f"{type(thing).__name__} {text}"
+        if isinstance(thing, numpy.dtype):
+            return repr(thing)
         if isinstance(thing, numpy.random.Generator):
             self._inside(f"{path}.bit_generator", thing.bit_generator)
             return "Generator"
