@@ -6,10 +6,11 @@ numpy is never imported here; whoever has an array has numpy.
 from __future__ import annotations
 
 import sys
+import types
 from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any
 
-from . import rebuild
+from . import rebuild, recipes
 
 if TYPE_CHECKING:
     from .pickler import ComponentPickler
@@ -42,6 +43,8 @@ def reduce_array(pickler: ComponentPickler, array: Any) -> Any:
     root = _owner(numpy, array)
     if root is array:
         reduced = _reduce_owner(numpy, cls, array)
+    elif root is None and (shown := _reduce_shown(pickler, numpy, array)) is not None:
+        reduced = shown
     elif root is None:
         reduced = _reduce_owner(numpy, cls, array.copy(order="K"))
     else:
@@ -118,6 +121,25 @@ def _reduce_view(numpy: Any, cls: type, array: Any, root: Any) -> Any:
     return rebuild.array_view, (
         cls, root, offset, array.dtype, array.shape, array.strides, array.flags.writeable,
     )  # fmt: skip
+
+
+def _reduce_shown(pickler: ComponentPickler, numpy: Any, array: Any) -> Any:
+    """Return the reduce value of an array over the memory of a compiled object; None if it is not known to be one."""
+    current = array
+    while isinstance(current.base, numpy.ndarray):
+        current = current.base
+    owner = current.base
+    if id(array) in pickler.memory or not array.size or owner is None or not recipes.shows_memory(type(owner)):
+        return None
+    from .rebuild import compiled
+
+    for name, attribute in vars(type(owner)).items():
+        if isinstance(attribute, types.GetSetDescriptorType):
+            memory = compiled.memory_of(owner, name)
+            if memory is not None and 0 <= (offset := _start(array) - _start(memory)) < memory.nbytes:
+                place = (offset, array.dtype, array.shape, array.strides, array.flags.writeable)
+                return compiled.array_of, (type(array), owner, name, *place)
+    return None
 
 
 def _start(array: Any) -> int:

@@ -196,6 +196,7 @@ class ComponentPickler(pickle.Pickler):
     """The C pickler with our reducers.
 
     Attributes:
+        memory: arrays in which compiled objects of a type in ``OWNERS`` save their memory, by id.
         visited: gets every object it comes by, atoms and repetitions included.
         own: the definitions pickled by value, by hidden id.
         deferred: cells whose contents come with the function that closes over them, by id.
@@ -217,6 +218,7 @@ class ComponentPickler(pickle.Pickler):
         self.filled: set[int] = set()
         self.weak: Counter[int] = Counter()
         self.shared: set[int] = set()
+        self.memory: dict[int, Any] = {}
         self.modules: set[str] = set()
         self.registered: set[int] = set()
         self._dispatch = _Dispatch(_LASTING)

@@ -13,7 +13,17 @@ itself: pickle has to meet it to know what the session shares.
 from __future__ import annotations
 
 from .core import RECIPES, exception
-from .registry import Recipe, kind_of, plain, recipe_for
+from .registry import Recipe, kind_of, plain, recipe_for, shows_memory
 from .sentinels import PlainObjects, singletons_of
 
-__all__ = ["RECIPES", "PlainObjects", "Recipe", "exception", "kind_of", "plain", "recipe_for", "singletons_of"]
+__all__ = [
+    "RECIPES",
+    "PlainObjects",
+    "Recipe",
+    "exception",
+    "kind_of",
+    "plain",
+    "recipe_for",
+    "shows_memory",
+    "singletons_of",
+]

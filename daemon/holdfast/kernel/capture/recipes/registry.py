@@ -15,6 +15,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "logging": ("handlers",),
     "numpy": ("ufuncs",),
     "scipy": ("ufuncs",),
+    "sklearn": ("scikit_learn",),
 }
 """The files of this package to look into for the types of a library, by the name of its outermost module.
 
@@ -22,7 +23,9 @@ Such a file has one or more of:
 
 - ``RECIPES``: ``{(module, qualified name): recipe}``, for objects of exactly this type;
 - ``DERIVED``: the same, also for objects of classes derived from it, unless they are pickled in a way of their own;
-- ``KINDS``: ``{(module, qualified name): kind}`` with a kind of `kinds`, where `kinds` would find another by itself.
+- ``KINDS``: ``{(module, qualified name): kind}`` with a kind of `kinds`, where `kinds` would find another by itself;
+- ``OWNERS``: ``(module, qualified name)`` of compiled types whose attributes are arrays over their objects' memory.
+  Their recipes note in `ComponentPickler.memory` the arrays in which the memory itself is saved.
 
 The module is the type's ``__module__``.
 """
@@ -57,6 +60,12 @@ def kind_of(kind: type) -> int | None:
         if found is not None:
             return found
     return None
+
+
+def shows_memory(kind: type) -> bool:
+    """Whether objects of this exact type show their memory as arrays."""
+    key = _key(kind)
+    return any(key in getattr(file, "OWNERS", ()) for file in _files(key))
 
 
 def _key(kind: type) -> _Key:

@@ -1,0 +1,45 @@
+"""scikit-learn's objects come back with what their own pickles leave out."""
+
+from __future__ import annotations
+
+import pytest
+from sessions import Session
+
+pytest.importorskip("sklearn")
+
+TREE = """\
+from sklearn.tree import DecisionTreeClassifier
+tree = DecisionTreeClassifier(random_state=0).fit([[n] for n in range(9)], [n % 3 for n in range(9)])
+"""
+
+
+def test_a_bunch_keeps_its_attributes_beside_its_items() -> None:
+    session = Session()
+    session.run(
+        "from sklearn.utils import Bunch\n"
+        "inner = [1]; bunch = Bunch(rows=inner)\n"
+        "bunch._set_deprecated(2, new_key='new', deprecated_key='old', warning_message='gone soon')"
+    )
+    reborn = session.reborn()
+    assert reborn.value("bunch") == session.value("bunch")
+    assert reborn.value("vars(bunch)") == session.value("vars(bunch)") != {}
+    assert reborn.value("bunch.rows is inner and type(bunch) is Bunch")
+    assert not reborn.save().changed
+
+
+@pytest.mark.parametrize("order", ["a, z", "z, a"])
+def test_arrays_of_a_tree_still_show_the_trees_memory(order: str) -> None:
+    session = Session()
+    # Variables are pickled in the order of their names: once the tree comes first, once its arrays do.
+    tree, thresholds = order.split(", ")
+    session.run(TREE.replace("tree =", f"{tree} ="))
+    session.run(f"{thresholds} = {tree}.tree_.threshold; part = {tree}.tree_.value[1:, 0, ::2]")
+    for _ in range(2):
+        session = session.reborn()
+        assert session.value(f"{thresholds}.strides == {tree}.tree_.threshold.strides")
+        session.run(f"{thresholds}[0] = 0.25; part[0, 1] = 0.75")
+        assert session.value(f"{tree}.tree_.threshold[0]") == 0.25
+        assert session.value(f"{tree}.tree_.value[1, 0, 2]") == 0.75
+    session = session.reborn()
+    assert session.value(f"({tree}.tree_.threshold == {thresholds}).all() and {thresholds}[0] == 0.25")
+    assert session.value(f"{tree}.predict([[4]]).shape") == (1,)
