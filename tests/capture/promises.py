@@ -445,6 +445,14 @@ PLAIN: dict[str, tuple[list[str], list[str]]] = {
         ],
         ["n is m", "m.k is ks", "m.f() == [1]"],
     ),
+    "modules made by hand and put where imports find them": (
+        [
+            "import sys, types",
+            "m = types.ModuleType('by_hand'); m.x = [1]; sys.modules['by_hand'] = m",
+            "import by_hand\nbox = m.x",
+        ],
+        ["by_hand is m and m.x is box", "__import__('by_hand') is m"],
+    ),
     "class in a function, nested classes": (
         [
             "def make(n):\n    class Local:\n        size = n\n        def f(self): return n\n    return Local",
@@ -606,6 +614,10 @@ WITH_PANDAS: dict[str, tuple[list[str], list[str]]] = {
             "df = pd.DataFrame({'a': [1, 2]})",
         ],
         ["df.geo.rows() == 2", "df.total() == 3", "pd.DataFrame.total is total", "type(df.geo) is Geo"],
+    ),
+    "options that are attributes of what a library keeps": (
+        ["import pandas as pd", "pd.options.display.max_rows = 7"],
+        ["pd.get_option('display.max_rows') == 7"],
     ),
     "universal functions of libraries, and those made by vectorize": (
         [

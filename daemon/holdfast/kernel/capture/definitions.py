@@ -98,7 +98,15 @@ def _is_importable(definition: Any) -> bool:
     if not issubclass(type(definition), types.ModuleType):
         return importable_as(definition) is not None
     name = definition.__name__
-    return name not in _MAINS and sys.modules.get(name) is definition
+    module: types.ModuleType = definition
+    return name not in _MAINS and sys.modules.get(name) is definition and not is_made_by_hand(module)
+
+
+def is_made_by_hand(module: types.ModuleType) -> bool:
+    """Whether a module comes from ``types.ModuleType(…)``, so that no import brings it back."""
+    names = module.__dict__
+    found = any(names.get(name) is not None for name in ("__spec__", "__loader__", "__file__"))
+    return not found and "." not in module.__name__
 
 
 def own_functions(cls: type) -> list[types.FunctionType]:

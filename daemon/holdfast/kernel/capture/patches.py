@@ -83,12 +83,20 @@ class Patches:
         return noted
 
     def _place(self, chain: Chain) -> tuple[Any, str] | None:
-        holder: Any = self._session.namespace.get(chain[0], _GONE)
+        start: Any = self._session.namespace.get(chain[0], _GONE)
+        if not _is_holder(start) or not self._session.definitions.importable(start):
+            return None
+        holder = start
         for name in chain[1:-1]:
-            if not _is_holder(holder):
-                return None
             holder = _own(holder, name)
-        if not _is_holder(holder) or not self._session.definitions.importable(holder):
+            if holder is _GONE:
+                return None
+        if not _is_holder(holder):
+            # An object that a library keeps: `pandas.options.display.max_rows = 5`.
+            if not isinstance(start, types.ModuleType) or type(holder).__module__ == "__main__":
+                return None
+            return holder, f"{PATCH}{start.__name__}:{'.'.join(chain[1:])}"
+        if not self._session.definitions.importable(holder):
             return None
         module = holder.__name__ if isinstance(holder, types.ModuleType) else holder.__module__
         path = chain[-1] if isinstance(holder, types.ModuleType) else f"{holder.__qualname__}.{chain[-1]}"
@@ -118,7 +126,7 @@ def _find(member: str) -> tuple[Any, str]:
     holder: Any = sys.modules.get(module)
     for step in way:
         holder = _own(holder, step)
-        if not _is_holder(holder):
+        if holder is _GONE:
             return None, name
     return holder, name
 
@@ -139,10 +147,13 @@ def _is_holder(thing: Any) -> bool:
 
 
 def _own(holder: Any, name: str) -> Any:
-    """Return what lies in the namespace of a module or class itself."""
+    """Return what lies in the namespace of a module or class itself, or an attribute of any other object."""
     if isinstance(holder, type):
         return type.__getattribute__(holder, "__dict__").get(name, _GONE)
     if type(holder) is types.ModuleType:
         return holder.__dict__.get(name, _GONE)
-    # A module of a class of its own: its attributes may be properties.
-    return getattr(holder, name, _GONE)
+    try:
+        # Of a module of a class of its own the attributes may be properties.
+        return getattr(holder, name, _GONE)
+    except Exception:  # noqa: BLE001 - code of a library, which refuses to be asked
+        return _GONE

@@ -182,7 +182,10 @@ def reduce_module(pickler: ComponentPickler, module: types.ModuleType) -> Any:
     if pointer is not None:
         return pointer
     state = {name: value for name, value in vars(module).items() if name != "__builtins__"}
-    return rebuild.make_module, (module.__name__, module.__doc__), state, None, None, rebuild.set_module_state
+    # By hand also into `sys.modules`, where an import finds it.
+    registered = sys.modules.get(module.__name__) is module
+    make = rebuild.make_registered_module if registered else rebuild.make_module
+    return make, (module.__name__, module.__doc__), state, None, None, rebuild.set_module_state
 
 
 def reduce_type_variable(pickler: ComponentPickler, variable: Any) -> Any:

@@ -226,6 +226,13 @@ def make_module(name: str, doc: str | None) -> types.ModuleType:
     return module
 
 
+def make_registered_module(name: str, doc: str | None) -> types.ModuleType:
+    """Return an empty module that is in no file, and that imports of its name find from now on."""
+    module = make_module(name, doc)
+    sys.modules[name] = module
+    return module
+
+
 def set_module_state(module: types.ModuleType, state: dict[str, Any]) -> None:
     """Fill a module's namespace."""
     module.__dict__.update(state)
