@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
 
 import pytest
 from sessions import Session
@@ -14,6 +15,7 @@ from sessions import Session
 def library() -> Iterator[types.ModuleType]:
     """An importable module that keeps what it is given and calls it back."""
     module = types.ModuleType("callbacks_library")
+    module.__spec__ = ModuleSpec("callbacks_library", None)
     exec(
         "kept = []\ndef register(f): kept.append(f); return f\ndef fire(*a): return [f(*a) for f in kept]\n"
         "def add(x): [k.append(x) for k in kept]\ndef forget(): kept.clear()\n",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
 
 import pytest
 from sessions import Session, copied
@@ -16,6 +17,7 @@ from holdfast.kernel.capture.session import SavedComponent
 def library() -> Iterator[types.ModuleType]:
     """An importable module with a class."""
     module = types.ModuleType("some_library")
+    module.__spec__ = ModuleSpec("some_library", None)
     exec("class Thing:\n    pass\nThing.__module__ = 'some_library'", module.__dict__)
     sys.modules["some_library"] = module
     yield module

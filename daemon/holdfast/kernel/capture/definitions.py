@@ -96,7 +96,8 @@ def _is_importable(definition: Any) -> bool:
         # Of the session, whatever `functools.wraps` made it say, and though it may have been put into that module.
         return False
     if not issubclass(type(definition), types.ModuleType):
-        return importable_as(definition) is not None
+        place = importable_as(definition)
+        return place is not None and not is_made_by_hand(sys.modules[place[0]])
     name = definition.__name__
     module: types.ModuleType = definition
     return name not in _MAINS and sys.modules.get(name) is definition and not is_made_by_hand(module)
