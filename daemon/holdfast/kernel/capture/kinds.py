@@ -6,7 +6,6 @@ import datetime
 import decimal
 import enum
 import fractions
-import io
 import logging
 import os
 import pathlib
@@ -44,7 +43,7 @@ _FREE_TYPES = ATOMS | {
     types.CodeType, types.BuiltinFunctionType, types.WrapperDescriptorType, types.MethodWrapperType,
     types.MethodDescriptorType, types.ClassMethodDescriptorType, types.GetSetDescriptorType,
     types.MemberDescriptorType, types.MethodType, types.GenericAlias, types.UnionType,
-    weakref.ReferenceType, logging.Logger, logging.RootLogger, io.TextIOWrapper, type(os.environ),
+    weakref.ReferenceType, logging.Logger, logging.RootLogger, type(os.environ),
     typing._GenericAlias, typing._SpecialForm,  # type: ignore[attr-defined]
 }  # fmt: skip
 _FREE_BASES_BY_NAME = {

@@ -223,7 +223,7 @@ class Restoration:
 
 def say(error: BaseException) -> str:
     """Return in a sentence why something could not be loaded."""
-    if isinstance(error, CannotLoad):
+    if isinstance(error, (CannotLoad, rebuild.Unavailable)):
         return str(error)
     if isinstance(error, ModuleNotFoundError):
         return f"it needs the module {error.name}, which can't be imported here"

@@ -44,6 +44,10 @@ def find(module: str, name: str) -> Any:
     return getattr(importlib.import_module(__name__ + module[len(MODULE) :]), name)
 
 
+class Unavailable(Exception):
+    """What a saved object stood for is not there any more; the message says so to the user."""
+
+
 # -- supplied by the restore in progress
 
 

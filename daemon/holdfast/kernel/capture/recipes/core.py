@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import gc
-import io
 import os
 import sys
 import types
@@ -143,13 +142,6 @@ _LOCK = type(rebuild.lock("Lock"))
 _RLOCK = type(rebuild.lock("RLock"))
 
 
-def _stream(pickler: ComponentPickler, stream: Any) -> Any:
-    for name in ("stdout", "stderr", "stdin"):
-        if stream is getattr(sys, name) or stream is getattr(sys, f"__{name}__"):
-            return rebuild.system_stream, (name,)
-    return NotImplemented
-
-
 def _environment(pickler: ComponentPickler, environment: Any) -> Any:
     return (rebuild.global_object, ("os", "environ")) if environment is os.environ else NotImplemented
 
@@ -234,7 +226,6 @@ RECIPES: dict[type, Recipe] = {
     type(dataclasses._FIELD): _field_kind,  # type: ignore[attr-defined]
     _LOCK: _lock,
     _RLOCK: _lock,
-    io.TextIOWrapper: _stream,
     type(os.environ): _environment,
     memoryview: _memory_view,
 }

@@ -13,6 +13,7 @@ Recipe = Callable[["ComponentPickler", Any], Any]
 
 TABLES: dict[str, tuple[str, ...]] = {
     "logging": ("handlers",),
+    **dict.fromkeys(("_io", "bz2", "gzip", "lzma", "tarfile", "tempfile", "zipfile"), ("files",)),
     "numpy": ("ufuncs",),
     "scipy": ("ufuncs",),
     "sklearn": ("scikit_learn",),
