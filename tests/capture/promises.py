@@ -481,6 +481,42 @@ PLAIN: dict[str, tuple[list[str], list[str]]] = {
             "t[1] is l and type(t) is Tu",
         ],
     ),
+    "iterators go on where they were": (
+        [
+            "import itertools as I, collections, sys",
+            "data = [1, 2, 3, 4, 5, 6]; known = {}; later = sys.version_info >= (3, 14)",
+            "def odd(n): return n % 2",
+            "its = dict(l=iter(data), r=reversed(data), s=iter('abcdef'), d=iter(dict(zip('abcdef', data))), v=reversed(dict(zip('abcdef', data)).items()), e=enumerate(data), z=zip(data, 'abcdef'), m=map(str, data), f=filter(odd, [1, 1, 1, 1, 1, 3]), g=iter(range(9)))",
+            "its.update(count=I.count(3), count2=I.count(0.5, 2), repeat=I.repeat(4, 9), cycle=I.cycle('ab'), cycle2=I.cycle(data), chain=I.chain('abc', data), star=I.starmap(pow, [(2, 3)] * 9), ff=I.filterfalse(odd, [0, 2, 4, 6, 8]), compress=I.compress('abcdef', [1] * 6), zl=I.zip_longest(data, iter('abcdef')), acc=I.accumulate(data), acc2=I.accumulate(data, max, initial=2), pw=I.pairwise(data))",
+            "if not later: its.update(islice=I.islice(data, 1, None), tw=I.takewhile(odd, [1] * 9), dw=I.dropwhile(odd, data), p=I.product('aab', data), pm=I.permutations(data), cb=I.combinations('aabb', 2), cr=I.combinations_with_replacement('abc', 2), gb=I.groupby(data), tee=I.tee(data)[1])",
+            "behind = {name: [next(it), next(it), next(it)] for name, it in its.items()}",
+        ],
+        [
+            "next(its['l']) == 4 and next(its['r']) == 3 and next(its['s']) == 'd' and next(its['d']) == 'd' and next(its['v']) == ('c', 3)",
+            "next(its['e']) == (3, 4) and next(its['z']) == (4, 'd') and next(its['m']) == '4' and next(its['f']) == 1 and next(its['g']) == 3",
+            "next(its['count']) == 6 and next(its['count2']) == 6.5 and list(its['repeat']) == [4] * 6 and next(its['cycle']) == 'b' and next(its['cycle2']) == 4",
+            "list(its['chain']) == data and len(list(its['star'])) == 6 and list(its['ff']) == [6, 8] and list(its['compress']) == list('def')",
+            "list(its['zl']) == [(4, 'd'), (5, 'e'), (6, 'f')] and list(its['acc']) == [10, 15, 21] and list(its['acc2']) == [3, 4, 5, 6] and list(its['pw']) == [(4, 5), (5, 6)]",
+            "later or (next(its['islice']) == 5 and len(list(its['tw'])) == 6 and list(its['dw']) == [5, 6] and next(its['p']) == ('a', 4))",
+            "later or next(its['pm']) == (1, 2, 3, 5, 6, 4) and next(its['cb']) == ('a', 'b') and next(its['cr']) == ('b', 'b') and next(its['gb'])[0] == 4 and next(its['tee']) == 4",
+        ],
+    ),
+    "open files go on where they were": (
+        [
+            "import tempfile, os, io, gzip; d = tempfile.mkdtemp(); p = os.path.join(d, 'f.txt'); q = os.path.join(d, 'g.gz')",
+            "w = open(p, 'w', encoding='utf-8'); w.write('äöü\\n' * 2000)",
+            "r = open(p, encoding='utf-8'); first = next(r)\nwith gzip.open(q, 'wt') as z: z.write('one\\ntwo\\n')",
+            "z = gzip.open(q, 'rt'); z.readline(); raw = open(p, 'rb'); raw.seek(7); same = [w, raw.raw]; c = open(p); c.close()",
+            "s = io.StringIO('abc'); s.read(1); b = io.BytesIO(b'abc'); b.read(1)",
+        ],
+        [
+            "os.path.getsize(p) == 14000",
+            "same[0] is w and w.mode == 'w' and w.name == p and w.tell() == 14000 and same[1] is raw.raw",
+            "r.readline() == first == 'äöü\\n' and r.tell() == 14 and len(r.read()) == 4 * 1998",
+            "raw.read(7) == first.encode() and z.readline() == 'two\\n'",
+            "s.read() == 'bc' and b.read() == b'bc' and c.closed and c.name == p",
+        ],
+    ),
     "types that the user registered": (
         [
             "import holdfast",

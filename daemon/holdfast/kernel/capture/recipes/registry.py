@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 Recipe = Callable[["ComponentPickler", Any], Any]
 
 TABLES: dict[str, tuple[str, ...]] = {
-    "logging": ("handlers",),
+    **dict.fromkeys(("builtins", "itertools"), ("iterators",)),
     **dict.fromkeys(("_io", "bz2", "gzip", "lzma", "tarfile", "tempfile", "zipfile"), ("files",)),
+    "logging": ("handlers",),
     "numpy": ("ufuncs",),
     "scipy": ("ufuncs",),
     "sklearn": ("scikit_learn",),
@@ -74,6 +75,8 @@ def _key(kind: type) -> _Key:
 
 
 def _files(key: _Key) -> list[Any]:
+    if key[0] == "builtins" and not key[1].endswith("iterator"):
+        return []
     return [importlib.import_module(f"{__package__}.{name}") for name in TABLES.get(key[0].partition(".")[0], ())]
 
 
