@@ -42,6 +42,20 @@ async def test_variables_survive_kill_nine_of_the_kernel(daemon: Client) -> None
     assert await daemon.value("a.py", "x") == "{'deep': [1, 2]}"
 
 
+async def test_large_arrays_come_back_in_memory_that_is_aligned(daemon: Client) -> None:
+    pytest.importorskip("numpy")
+    # Names and lengths of many kinds, so that nothing ends where the next should begin by chance.
+    for number in range(3):
+        await daemon.run(
+            "a.py",
+            f"import numpy\na{number} = numpy.arange(10_001 + {number}.)\n"
+            f"longer_name{number} = numpy.ones(100_001 + {number}, 'u1')\nb{number} = numpy.arange(70_001, dtype='f4')",
+        )
+    os.kill((await daemon.session("a.py"))["pid"], signal.SIGKILL)
+    arrays = "[value for value in list(globals().values()) if isinstance(value, numpy.ndarray)]"
+    assert await daemon.value("a.py", f"{{(a.flags.aligned, a.ctypes.data % 16) for a in {arrays}}}") == "{(True, 0)}"
+
+
 @pytest.mark.parametrize(
     ("code", "words"),
     [

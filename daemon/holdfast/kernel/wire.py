@@ -1,14 +1,16 @@
 """Frames between daemon and kernel: a small JSON header and raw byte buffers, never a pickle.
 
-This is the one file that daemon and kernel both import. A frame is a fixed prefix, a JSON object (ASCII) and the
-concatenation of its buffers, whose lengths the header lists under ``"buffers"``::
+This is the one file that daemon and kernel both import. A frame is a fixed prefix, a JSON object (ASCII) and its
+buffers, whose lengths the header lists under ``"buffers"``. In a frame with buffers the header is filled up with blanks
+and each buffer with zeros to a multiple of 16 bytes, so that arrays can live where they are received: memory that is
+not aligned is slow, and libraries add it up in another order, which shows in the last digits::
 
     offset  size  what
     0       2     magic, b"HF"
     2       1     version of the framing, 1
     3       1     reserved, 0
     4       4     length of the JSON header in bytes, big endian
-    8       8     length of all buffers together in bytes, big endian
+    8       8     length of all buffers together in bytes, what they are filled up with included, big endian
 
 Received buffers are writable views of one bytearray per frame: whoever keeps one of them keeps them all.
 """
@@ -30,6 +32,8 @@ MAX_HEADER = 1 << 30
 """A header larger than 1 GiB is taken for noise on the line."""
 SCRATCH = 1 << 16
 """Bytes received at a time between large frames."""
+ALIGNMENT = 16
+"""Of buffers in a frame; what memory allocators give, so what arrays have that were made in a process."""
 IOV_BATCH = 64
 """Buffers handed to one ``sendmsg``: well under the smallest IOV_MAX (1024 on Linux, 16 guaranteed by POSIX)."""
 
@@ -51,8 +55,16 @@ def encode(header: dict[str, Any], buffers: Sequence[Any] = ()) -> list[memoryvi
     if views:
         header = {**header, "buffers": [view.nbytes for view in views]}
     text = json.dumps(header, separators=(",", ":")).encode("ascii")
+    if views:
+        text += b" " * (-len(text) % ALIGNMENT)
+        for index in range(len(views) - 1, -1, -1):
+            if missing := -views[index].nbytes % ALIGNMENT:
+                views.insert(index + 1, _ZEROS[:missing])
     prefix = PREFIX.pack(MAGIC, VERSION, 0, len(text), sum(view.nbytes for view in views))
     return [memoryview(prefix + text), *views]
+
+
+_ZEROS = memoryview(bytes(ALIGNMENT))
 
 
 class Decoder:
@@ -131,7 +143,7 @@ def _message(frame: bytearray, header_length: int) -> Message:
     view, views, start = memoryview(frame), [], header_length
     for length in lengths:
         views.append(view[start : start + length])
-        start += length
+        start += length + -length % ALIGNMENT
     if start != len(frame):
         raise WireError("a frame's buffers do not add up to its length")
     return Message(header, views)

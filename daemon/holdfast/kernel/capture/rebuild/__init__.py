@@ -393,11 +393,11 @@ def array(cls: Any, dtype: Any, shape: tuple[int, ...], strides: tuple[int, ...]
     import numpy
 
     view = memoryview(buffer)
-    if view.nbytes >= ZERO_COPY_BYTES and not view.readonly:
-        made = numpy.ndarray.__new__(cls, shape, dtype, view, 0, strides)
+    made = numpy.ndarray.__new__(cls, shape, dtype, view, 0, strides)
+    if view.nbytes >= ZERO_COPY_BYTES and not view.readonly and made.flags.aligned:
         mapped[id(made)] = weakref.ref(made, functools.partial(_forget_mapped, id(made)))
     else:
-        made = numpy.ndarray.__new__(cls, shape, dtype, view, 0, strides).copy(order="K")
+        made = made.copy(order="K")
     if not writeable:
         made.flags.writeable = False
     return made
