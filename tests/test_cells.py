@@ -18,6 +18,21 @@ def test_markers_begin_cells_and_what_stands_before_them_is_a_cell() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("marker", "title", "kind", "rebuild"),
+    [
+        ("# %% [rebuild]", "", "code", True),
+        ("#%%[Rebuild] Connect", "Connect", "code", True),
+        ("# %% Connect [rebuild] now", "Connect now", "code", True),
+        ("# %% [rebuild] [markdown] text", "text", "markdown", True),
+        ("# %% [other]  two  blanks", "[other]  two  blanks", "code", False),
+    ],
+)
+def test_a_cell_can_be_marked_to_be_run_again(marker: str, title: str, kind: str, rebuild: bool) -> None:
+    (cell,) = cells.split(f"{marker}\nx = 1")
+    assert (cell.title, cell.kind, cell.rebuild, cell.code) == (title, kind, rebuild, "x = 1")
+
+
 def test_blank_lines_before_the_first_marker_are_no_cell() -> None:
     assert [cell.code for cell in cells.split("\n\n# %%\nx = 1")] == ["x = 1"]
 

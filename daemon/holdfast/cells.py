@@ -9,6 +9,8 @@ from holdfast.errors import InvalidParams
 
 _MARKER = re.compile(r"^\s*#\s*(?:%%|In\[[\s\d]*\]:?)(?P<rest>.*)$")
 _KIND = re.compile(r"\[(?P<kind>\w+)\]")
+_REBUILD = re.compile(r"\[rebuild\]", re.IGNORECASE)
+"""Says that the cell may be run again when what it made could not be saved."""
 _KINDS = {"markdown": "markdown", "md": "markdown", "raw": "raw", "javascript": "javascript", "js": "javascript"}
 """What brackets behind a marker can say; any other word in brackets belongs to the title."""
 _LINES = re.compile(r"\r\n|\r|\n")
@@ -25,6 +27,7 @@ class Cell:
     code: str
     title: str
     kind: str
+    rebuild: bool = False
 
 
 def split_lines(text: str) -> list[str]:
@@ -47,7 +50,8 @@ def split(text: str) -> list[Cell]:
     for index, start in enumerate(starts):
         end = starts[index + 1] if index + 1 < len(starts) else len(lines)
         marker = _MARKER.match(lines[start])
-        rest = marker["rest"].strip() if marker else ""
+        marked = marker["rest"].strip() if marker else ""
+        rest = " ".join(_REBUILD.sub(" ", marked).split()) if _REBUILD.search(marked) else marked
         tag = _KIND.search(rest)
         kind = _KINDS.get(tag["kind"].lower()) if tag else None
         code_line = start + 1 if marker else start
@@ -60,9 +64,24 @@ def split(text: str) -> list[Cell]:
                 code="\n".join(lines[code_line:end]),
                 title=_KIND.sub("", rest, count=1).strip() if kind else rest,
                 kind=kind or "code",
+                rebuild=rest != marked,
             )
         )
     return cells
+
+
+Part = tuple[int, int, int | None, bool]
+"""A cell in a piece of code: its first line and the line after its last there, its index in the document, its mark."""
+
+
+def parts(text: str, line: int, count: int) -> list[Part]:
+    """Return the cells of which `count` lines of a script, from `line` on, hold code."""
+    found: list[Part] = []
+    for cell in split(text):
+        first, end = max(cell.code_line - line, 0), min(cell.end_line - line, count)
+        if cell.kind == "code" and first < end:
+            found.append((first, end, cell.index, cell.rebuild))
+    return found
 
 
 def cell_at(cells: list[Cell], line: int) -> Cell:

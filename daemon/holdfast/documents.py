@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -131,11 +131,12 @@ class OpenDocument:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of code to run: where it begins in the document (0-based line), and the cell it is, if it is one."""
+    """A piece of code to run: where in the document it begins (line from 0), the cell it is, the cells in it."""
 
     code: str
     line: int | None
     cell: int | None = None
+    parts: Sequence[cells.Part] = ()
 
 
 def read_text(place: Place) -> str:
@@ -192,7 +193,7 @@ def passage(text: str, range_: Range, encoding: str = "utf-16") -> Passage:
     skipped = _offset(lines[start.line], start.character, encoding)
     # Keep columns right where what is left out is only white space.
     picked[0] = picked[0] if not picked[0][:skipped].strip() else picked[0][skipped:]
-    return Passage(_dedent(picked), start.line)
+    return Passage(_dedent(picked), start.line, parts=cells.parts(text, start.line, len(picked)))
 
 
 def _dedent(lines: list[str]) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from lsprotocol.types import Location, Position, Range
 
 from holdfast import protocol
+from holdfast.cells import Part
 from holdfast.protocol import ExecuteOptions, RunError
 
 
@@ -33,6 +34,8 @@ class Execution:
     options: ExecuteOptions
     run_id: str
     asker: Asker | None = None
+    parts: Sequence[Part] = ()
+    """The document's cells that the code holds."""
     count: int = 0
     started: float = 0.0
     outputs: list[dict[str, Any]] | None = None

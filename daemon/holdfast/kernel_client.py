@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lsprotocol.types import TextDocumentIdentifier
@@ -145,29 +145,42 @@ class KernelClient:
 
     # -- a run
 
-    def start(self, run: Execution, kernel: Kernel, count: int, *, persist: bool, full: bool) -> None:
+    def start(
+        self,
+        run: Execution,
+        kernel: Kernel,
+        count: int,
+        *,
+        persist: bool,
+        full: bool,
+        only: Sequence[str] | None = None,
+    ) -> None:
         """Send a run to the kernel; `result` waits for its end.
 
         Args:
             count: The run's number in its session.
             persist: Whether its changes are to be captured.
             full: Whether the capture has to hold everything.
+            only: The variables that the run may bind; all others are put back to what they were.
         """
         run.begin(count)
         self.current = run
-        kernel.send(
-            {
-                "type": "run",
-                "run": run.run_id,
-                "code": run.code,
-                "filename": run.filename or f"<run {run.count}>",
-                "line": run.line,
-                "count": run.count,
-                "persist": persist,
-                "full": full,
-                "cell": run.cell,
-            }
-        )
+        header = {
+            "type": "run",
+            "run": run.run_id,
+            "code": run.code,
+            "filename": run.filename or f"<run {run.count}>",
+            "line": run.line,
+            "count": run.count,
+            "persist": persist,
+            "full": full,
+            "cell": run.cell,
+        }
+        if run.parts:
+            header["parts"] = run.parts
+        if only is not None:
+            header["only"] = list(only)
+        kernel.send(header)
 
     async def result(self, run: Execution) -> Message:
         """Return the kernel's `done` frame for the run that was started; its timeout is seen to.

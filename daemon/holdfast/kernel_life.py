@@ -13,12 +13,13 @@ from holdfast.background import Background
 from holdfast.errors import InvalidParams, KernelFailed, NotTrusted, NoVersion, StateDamaged
 from holdfast.kernel_client import Emit, KernelClient
 from holdfast.protocol import Restored
+from holdfast.rebuild import Rebuilder, RebuildKilled
+from holdfast.restoring import Brought, Restorer
 from holdfast.runtimes.base import Kernel, KernelDied
 from holdfast.runtimes.pool import KernelPool
 from holdfast.saver import Saver
-from holdfast.saving import Loaded, load, lost_list, visible
+from holdfast.saving import Loaded, visible
 from holdfast.settings import Settings
-from holdfast.store.errors import Damaged, NoSuchVersion, StoreError, Untrusted
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class KernelLife:
         settings: Settings,
         folder: Path,
         emit: Emit,
+        text: Callable[[], str],
         on_status: Callable[[], None],
     ) -> None:
         self.language = language
@@ -55,8 +57,9 @@ class KernelLife:
         self._client = client
         self._saver = saver
         self._pool = pool
-        self._archive = archive
         self._settings = settings
+        self._rebuilder = Rebuilder(client, settings, text, lambda: self.ended or self._restarting)
+        self._restorer = Restorer(client, saver, archive, self._rebuilder, emit)
         self._folder = folder
         self._emit = emit
         self._on_status = on_status
@@ -88,8 +91,7 @@ class KernelLife:
             await self._leave_interpreter(living)
         self.set_status("starting")
         try:
-            kernel = await self._start_kernel()
-            await self._restore_on_start(kernel)
+            kernel = await self._start_with_variables()
         except KernelFailed:
             self.set_status("dead")
             raise
@@ -102,6 +104,17 @@ class KernelLife:
             ) from error
         self.set_status("idle")
         return kernel
+
+    async def _start_with_variables(self) -> Kernel:
+        while True:
+            kernel = await self._start_kernel()
+            try:
+                await self._restore_on_start(kernel)
+            except RebuildKilled:
+                # It comes to an end: a cell that killed its kernel is not run again.
+                self.set_status("starting")
+                continue
+            return kernel
 
     async def _start_kernel(self) -> Kernel:
         if self.language != "python":
@@ -176,6 +189,7 @@ class KernelLife:
             await self._saver.settled()
             await self._stop_kernel(1.0)
             self._deaths = 0
+            self._rebuilder.try_all_again()
             self._saver.kernel_lost()
             if not restore:
                 self._saver.start_over()
@@ -227,7 +241,7 @@ class KernelLife:
         """
         async with self.turn:
             await self._saver.settled()
-            loaded = await self._load(version)
+            loaded = await self._restorer.load(version)
             if loaded is None:
                 return Restored(False, "There is no saved state to restore; memory is as before.", 0, [])
             if names is not None:
@@ -243,19 +257,26 @@ class KernelLife:
                 # What is in memory goes away anyway: a kernel that is only starting need not restore it first.
                 kernel = self._client.living or await self._start_kernel()
             self.set_status("restoring")
+            self._rebuilder.try_all_again()
             try:
-                restored = await self._send_version(kernel, loaded, "replace" if names is None else "merge", names)
+                brought = await self._bring_back(kernel, loaded, names)
                 if names is not None and self._settings.persist:
                     await self._saver.capture(kernel)
                 elif version is not None:
                     await self._saver.set_head(loaded.record.version)
+                return await self._restorer.finish(kernel, brought)
             except KernelDied as error:
                 raise KernelFailed(
                     f"The kernel died while it restored ({error.death.cause}); the saved state is untouched."
                 ) from error
             finally:
                 self.set_status("idle" if kernel.death is None else "dead")
-            return restored
+
+    async def _bring_back(self, kernel: Kernel, loaded: Loaded, names: list[str] | None) -> Brought:
+        brought = await self._restorer.send(kernel, loaded, names)
+        if names is None:
+            self.execution_count = max(self.execution_count, loaded.record.execution_count)
+        return brought
 
     async def roll_back(self) -> None:
         """Take memory back to the last saved version after a failed run; the caller holds the turn."""
@@ -263,10 +284,10 @@ class KernelLife:
         assert kernel is not None
         await self._saver.settled()
         version = self._saver.version
-        loaded = await self._load(version) if version is not None else None
+        loaded = await self._restorer.load(version) if version is not None else None
         try:
             if loaded is not None:
-                await self._send_version(kernel, loaded, "replace", None)
+                await self._restorer.finish(kernel, await self._bring_back(kernel, loaded, None))
             else:
                 await kernel.request(
                     {
@@ -285,7 +306,7 @@ class KernelLife:
         if self._saver.skip_restore:
             return
         try:
-            loaded = await self._load(self._saver.version)
+            loaded = await self._restorer.load(self._saver.version)
         except (NotTrusted, StateDamaged) as error:
             self._saver.start_over()
             reason = (
@@ -295,63 +316,7 @@ class KernelLife:
             self._emit(protocol.STATE_CONFLICT, protocol.StateEventParams(self._client.identifier, reason))
             return
         except NoVersion:
-            loaded = await self._load(None)
+            loaded = await self._restorer.load(None)
         if loaded is not None:
             self.set_status("restoring")
-            await self._send_version(kernel, loaded, "replace", None)
-
-    async def _load(self, version: int | None) -> Loaded | None:
-        try:
-            if self._archive.readable() is None:
-                return None
-            return await self._archive.run(lambda store: load(store, self._client.place.key, version), create=False)
-        except Untrusted as error:
-            raise NotTrusted(error.message, detail=error.kind) from error
-        except Damaged as error:
-            raise StateDamaged(error.message, detail=error.what) from error
-        except NoSuchVersion as error:
-            raise NoVersion(error.message) from error
-        except StoreError as error:
-            raise StateDamaged(error.message, detail=error.kind) from error
-
-    async def _send_version(self, kernel: Kernel, loaded: Loaded, mode: str, names: list[str] | None) -> Restored:
-        answer = await kernel.request(
-            {
-                "type": "restore",
-                "mode": mode,
-                "names": names,
-                "components": loaded.components,
-                "executionCount": loaded.record.execution_count,
-            },
-            loaded.buffers,
-        )
-        restored = [str(name) for name in answer.header["restored"]]
-        failed = [*loaded.unreadable, *lost_list(answer.header["failed"])]
-        if names is not None:
-            failed = [lost for lost in failed if lost.name in names]
-        if mode == "replace":
-            self._saver.restored(loaded, {lost.name for lost in failed})
-            self.execution_count = max(self.execution_count, loaded.record.execution_count)
-        noun = "variable" if len(restored) == 1 else "variables"
-        message = f"Restored {len(restored)} {noun} from {loaded.record.saved_at}"
-        if failed:
-            message += f"; {len(failed)} could not be restored: " + ", ".join(lost.name for lost in failed[:5])
-        self._emit(
-            protocol.STATE_RESTORED,
-            protocol.StateRestoredParams(
-                text_document=self._client.identifier,
-                version=loaded.record.version,
-                saved_at=loaded.record.saved_at,
-                variable_count=len(restored),
-                failed=failed,
-                message=message,
-            ),
-        )
-        return Restored(
-            success=not failed,
-            message=message,
-            variable_count=len(restored),
-            restored=restored,
-            failed=failed,
-            version=loaded.record.version,
-        )
+            await self._restorer.finish(kernel, await self._bring_back(kernel, loaded, None))

@@ -8,13 +8,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from attrs import asdict
-
 from holdfast.archive import Archive
 from holdfast.execution import Execution
 from holdfast.protocol import Lost, Saved
 from holdfast.runtimes.base import Kernel, KernelDied
-from holdfast.saving import Loaded, change_of, lost_list, visible
+from holdfast.saving import Loaded, change_of, lost_entries, lost_list, visible
 from holdfast.store.errors import StoreError, StoreUnavailable
 from holdfast.store.records import HEAD
 
@@ -156,7 +154,7 @@ class Saver:
                 if answer.header["snapshot"] is None:
                     return self.no_snapshot()
                 snapshot, buffers = answer.header["snapshot"], answer.buffers
-            snapshot["skipped"] = [asdict(lost) for lost in skipped]
+            snapshot["skipped"] = lost_entries(skipped)
             if self._is_unchanged(snapshot, skipped):
                 kernel.send_soon({"type": "committed", "seq": snapshot["seq"]})
                 if synced:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from holdfast.execution import Execution
-from holdfast.protocol import Lost
+from holdfast.protocol import Lost, LostCell
 from holdfast.store.errors import Damaged
 from holdfast.store.records import Change, ComponentContent, ComponentEntry, VersionRecord
 from holdfast.store.store import Store
@@ -55,9 +55,46 @@ def lost_list(entries: Sequence[dict[str, Any]]) -> list[Lost]:
             type=str(entry.get("type", "")),
             reason=str(entry.get("reason", "")),
             remedy=str(entry.get("remedy", "")),
+            cell=_cell(entry["cell"]) if entry.get("cell") else None,
+            needs=[str(name) for name in entry["needs"]] if entry.get("needs") else None,
         )
         for entry in entries
     ]
+
+
+def _cell(entry: dict[str, Any]) -> LostCell:
+    line, index = entry.get("line"), entry.get("index")
+    return LostCell(
+        code=str(entry.get("code", "")),
+        execution_count=int(entry.get("executionCount", 0)),
+        line=None if line is None else int(line),
+        index=None if index is None else int(index),
+        rebuild=bool(entry.get("rebuild")),
+    )
+
+
+def lost_entries(lost: Sequence[Lost]) -> list[dict[str, Any]]:
+    """Turn what was lost into what a version keeps of it; `lost_list` reads it again."""
+    entries = []
+    for item in lost:
+        entry: dict[str, Any] = {
+            "name": item.name,
+            "type": item.type,
+            "reason": item.reason,
+            "remedy": item.remedy,
+        }
+        if item.cell is not None:
+            entry["cell"] = {
+                "code": item.cell.code,
+                "executionCount": item.cell.execution_count,
+                "line": item.cell.line,
+                "index": item.cell.index,
+                "rebuild": item.cell.rebuild,
+            }
+        if item.needs:
+            entry["needs"] = item.needs
+        entries.append(entry)
+    return entries
 
 
 def visible(members: Sequence[str]) -> list[str]:

@@ -46,6 +46,7 @@ class Session:
         settings: Settings,
         folder: Path,
         emit: Emit,
+        text: Callable[[Place], str],
     ) -> None:
         self.saver = Saver(place.key, archive, self._announce_saved)
         self._archive = archive
@@ -61,6 +62,7 @@ class Session:
             settings=settings,
             folder=folder,
             emit=emit,
+            text=lambda: text(self.place),
             on_status=self._tell_status,
         )
         self._queued = 0

@@ -15,6 +15,8 @@ from holdfast.protocol import camel_case
 
 CLOSE_GRACE = 600.0
 DELETE_GRACE = 10.0
+REBUILD_TIMEOUT = 600.0
+REBUILD = ("never", "marked", "always")
 
 
 @dataclass(slots=True)
@@ -27,6 +29,8 @@ class Settings:
         grace: Seconds that a closed file keeps its kernel and a deleted file its state. None: 600 s and 10 s.
         persist: Whether successful runs are saved.
         spare: Whether a started kernel stands ready.
+        rebuild: Which cells may be run again for variables that a restore could not bring back.
+        rebuild_timeout: Seconds that such a cell may take; 0: no limit.
         trash_days: Days for which the state of deleted files can be recovered.
         max_variable_bytes: Variables that take more are not saved; 0: no limit.
         skip_patterns: Glob patterns of names that are not saved.
@@ -39,6 +43,8 @@ class Settings:
     persist: bool = True
     spare: bool = True
     trash_days: float = 30.0
+    rebuild: str = "marked"
+    rebuild_timeout: float = REBUILD_TIMEOUT
     max_variable_bytes: int = 0
     skip_patterns: tuple[str, ...] = ()
     skip_secrets: bool = False
@@ -88,12 +94,18 @@ def _checked(name: str, value: Any, folder: Path) -> Any:
         if not isinstance(value, bool):
             raise InvalidParams(f"holdfast.{wire} has to be true or false, not {value!r}; the setting is as before.")
         return value
-    if name in {"grace", "trash_days"}:
+    if name in {"grace", "trash_days", "rebuild_timeout"}:
         if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
             raise InvalidParams(
                 f"holdfast.{wire} has to be a number of at least 0, not {value!r}; the setting is as before."
             )
         return float(value)
+    if name == "rebuild":
+        if value not in REBUILD:
+            raise InvalidParams(
+                f'holdfast.{wire} has to be "never", "marked" or "always", not {value!r}; the setting is as before.'
+            )
+        return value
     if name == "max_variable_bytes":
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise InvalidParams(

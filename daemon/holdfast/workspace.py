@@ -195,6 +195,7 @@ class Workspace:
                 settings=self.settings,
                 folder=self.folder,
                 emit=self.clients.tell,
+                text=self._text,
             )
             session.hold_output_while(self.clients.congested)
             self.sessions[place.key] = session
@@ -226,6 +227,7 @@ class Workspace:
             uri=place.uri,
             options=params.options,
             asker=asker,
+            parts=passage.parts,
             run_id=params.run_id or uuid.uuid4().hex,
         )
         return await session.execute(run)
@@ -245,8 +247,10 @@ class Workspace:
                 raise KernelFailed(
                     "There is no runtime for javascript in this installation; nothing was run.", kind="noRuntime"
                 )
-            return Passage(cell.code if cell.kind == "code" else "", cell.code_line, cell.index)
-        return Passage(text.removeprefix("\ufeff"), 0)
+            parts = [(0, cell.end_line - cell.code_line, cell.index, cell.rebuild)]
+            return Passage(cell.code if cell.kind == "code" else "", cell.code_line, cell.index, parts)
+        text = text.removeprefix("\ufeff")
+        return Passage(text, 0, parts=cells.parts(text, 0, len(cells.split_lines(text))))
 
     def range_above(self, document: TextDocumentIdentifier, index: int) -> Range | None:
         """Return the range of everything above a cell; None for the first cell.

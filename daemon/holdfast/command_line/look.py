@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,17 @@ async def _variables(target: Target, match: str | None, as_json: bool) -> int:
             [[entry["name"], entry["type"], _extent(entry), entry["saved"], entry["preview"]] for entry in found],
             right=["size"],
         )
+    if not as_json:
+        await _name_missing(target, match, {entry["name"] for entry in found})
     return Exit.OK
+
+
+async def _name_missing(target: Target, match: str | None, listed: set[str]) -> None:
+    """Say what could not be saved, and is not there any more."""
+    state = await ask(target, "holdfast/state/get")
+    for variable in state.get("skipped") or []:
+        if variable["name"] not in listed and (match is None or fnmatchcase(variable["name"], match)):
+            click.echo(f"not there: {screen.missing(variable)}", err=True)
 
 
 def _extent(entry: dict[str, Any]) -> str:

@@ -135,3 +135,12 @@ def lost(variable: dict[str, Any]) -> str:
     reason, remedy = variable["reason"].rstrip("."), variable["remedy"]
     advice = f" {remedy[:1].upper()}{remedy[1:]}" if remedy else ""
     return f"{variable['name']}{kind}: {reason}.{advice}"
+
+
+def missing(variable: dict[str, Any]) -> str:
+    """Return a ``Lost`` object of which nothing is left as one line, with the cell that would bring it back."""
+    cell = variable.get("cell") or {}
+    if cell.get("line") is None:
+        return lost(variable)
+    needs = f", which needs {names(variable['needs'], most=4)}" if variable.get("needs") else ""
+    return f"{lost(variable)} It was made by the cell at line {cell['line'] + 1}{needs}."

@@ -80,7 +80,7 @@ async def _restore(target: Target, version: int | None, chosen: list[str] | None
     else:
         click.echo(outcome["message"], err=not outcome["success"])
         for variable in outcome.get("failed") or []:
-            click.echo(f"not restored: {screen.lost(variable)}", err=True)
+            click.echo(f"not restored: {screen.missing(variable)}", err=True)
     return Exit.OK if outcome["success"] else Exit.STATE
 
 

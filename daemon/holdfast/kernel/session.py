@@ -42,6 +42,8 @@ class Session:
         self._runner = Runner(self._namespace)
         self._sources = Sources()
         self._capture: Any = None
+        self._makers: Any = None
+        self._last_run: dict[str, Any] | None = None
         self._capture_lock = threading.Lock()
         self._capturing = False
         self._verdicts: deque[tuple[str, int]] = deque()
@@ -99,9 +101,11 @@ class Session:
     def attach(self, header: dict[str, Any]) -> None:
         """Become the session of a document."""
         from .capture.session import SessionCapture
+        from .makers import Makers
 
         self._document.attach(header.get("file"), header.get("cwd"), header.get("path0"))
         self._capture = SessionCapture(self._document.module)
+        self._makers = Makers(self._namespace)
         self.choose(header.get("limits") or {})
         self._outbox.send({"type": "attached"})
 
@@ -141,10 +145,14 @@ class Session:
         # A run whose kernel dies before this is run again in the next kernel: nothing of it has happened.
         self._outbox.send({"type": "started", "run": header["run"]})
         started = time.perf_counter()
+        made: list[str] | None = None
         try:
             self._outbox.pipes.repair()
             self._desk.repair()
-            error = self._execute(header)
+            if "only" in header:
+                error, made = self._execute_again(header)
+            else:
+                error = self._execute(header)
         finally:
             self._runs -= 1
         seconds = time.perf_counter() - started
@@ -154,6 +162,8 @@ class Session:
         done: dict[str, Any] = {"type": "done", "run": header["run"], "status": status, "seconds": seconds}
         done["error"] = error and self.describe_error(error, header["filename"])
         done["snapshot"] = None
+        if made is not None:
+            done["made"] = made
         about = {"run": header["run"]}
         if status != "ok" or not header.get("persist", True):
             self._compare()
@@ -166,6 +176,15 @@ class Session:
             taken, buffers = self._snapshot(full=bool(header.get("full")), cell=header.get("cell"))
             self._outbox.send_in_order({**done, **taken}, buffers)
         return error
+
+    def _execute_again(self, header: dict[str, Any]) -> tuple[BaseException | None, list[str]]:
+        """Run a cell to make variables that are missing; all else is what it was afterwards, if it fails these, too."""
+        from .makers import keep_only
+
+        before = dict(self._namespace)
+        with self._capture.aside():
+            error = self._execute(header)
+        return error, keep_only(self._namespace, before, header["only"] if error is None else [])
 
     def _compare(self) -> None:
         try:
@@ -182,8 +201,11 @@ class Session:
         try:
             self._sources.ran(header["filename"], header.get("line", 0), header["code"])
             cell = self._runner.compile(header["code"], header["filename"], header.get("line", 0))
-            self._begin(cell.touches())
+            codes = cell.touches()
+            self._begin(codes)
             begun = True
+            self._makers.ran(header, codes)
+            self._last_run = header
             if cell.awaits:
                 self._runner.make_event_loop()
             with self._interrupts.user_code():
@@ -237,12 +259,20 @@ class Session:
             if cell is not None:
                 self._cells.update(dict.fromkeys(taken.names_changed, cell))
             snapshot, buffers = report.snapshot(taken, self._namespace, self._cells)
+            self._say_what_made(snapshot)
             return {"snapshot": snapshot}, buffers
         except Exception as error:  # noqa: BLE001 - a fault of ours: the run stands, and nothing is called saved
             self._outbox.log("error", f"the capture failed, nothing of this run was saved: {trace(error)}")
             return {"snapshot": None, "captureError": clean(describe(error))}, []
         finally:
             self._capturing = False
+
+    def _say_what_made(self, snapshot: dict[str, Any]) -> None:
+        if snapshot["skipped"]:
+            try:
+                self._makers.add_to(snapshot["skipped"], snapshot["namesRemoved"], self._last_run)
+            except Exception as error:  # noqa: BLE001 - a fault of ours: the snapshot is right without it
+                self._outbox.log("error", f"which cell made what is not known: {trace(error)}")
 
     def restore(self, message: Message) -> None:
         """Bring saved components back into the namespace, and say what came and what did not."""
@@ -254,6 +284,8 @@ class Session:
                 self._apply_verdicts()
                 outcome = self._capture.restore(components, mode=header["mode"], names=header.get("names"))
             self._runner.adopt_future_imports()
+            self._makers.forget(None if header["mode"] == "replace" else outcome.restored)
+            self._last_run = None
             answer.update(restored=list(outcome.restored), failed=report.lost(outcome.failed))
         except Exception as error:  # noqa: BLE001 - a fault of ours; the daemon must learn what is missing
             self._outbox.log("error", f"restore: {trace(error)}")

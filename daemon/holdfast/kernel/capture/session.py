@@ -6,7 +6,7 @@ import sys
 import time
 import types
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal
 
 from . import pages, patches, stamps
@@ -76,6 +76,10 @@ class SessionCapture:
     def choose(self, limits: Limits) -> None:
         """Take over what the settings say is to be left out; the next capture follows it."""
         self._choice.limits = limits
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Return a context in which a cell is run again to make what is missing: ambient state is not changed by it."""
+        return self._ambient.aside()
 
     # -- around a run
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -191,6 +191,32 @@ class Ambient:
             self._providers[name].moved(mark)
             if _equal(mark, self._marks.get(name, _NEVER)):
                 self._marks[name] = self._look(self._providers[name])
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """While a cell is run again to make what is missing: plain states are what they were afterwards."""
+        before: dict[str, Any] = {}
+        for name, provider in self._providers.items():
+            if not isinstance(provider, Plain):
+                continue
+            if provider.module in sys.modules:
+                with suppress(Exception):  # as in _look
+                    before[name] = provider.read()
+            elif name in self._waiting:
+                before[name] = self._waiting[name]
+        yield
+        for name, state in before.items():
+            provider = self._providers[name]
+            if isinstance(provider, Plain) and provider.module in sys.modules and not self._is(provider, state):
+                for problem in self._write(provider, state):
+                    print(f"Holdfast: {name} could not be set back: {problem}", file=sys.stderr)
+
+    @staticmethod
+    def _is(provider: Plain, state: Any) -> bool:
+        try:
+            return _equal(provider.read(), state)
+        except Exception:  # noqa: BLE001 - as in _look
+            return False
 
     # -- the way back
 
