@@ -4,7 +4,7 @@ Every variable is walked down to its last part, and each part is one line: where
 equal when their lines are. What counts:
 
 - values: numpy arrays bit by bit (all NaNs are one), pandas and polars objects column by column, containers in their
-  order (sets sorted), instances by their type, their ``__dict__``, their slots and what they reduce to; functions and
+  order (sets, and attributes of instances, sorted), instances by their type, their ``__dict__``, their slots and what they reduce to; functions and
   classes of the session by code, defaults, closure and namespace;
 - identity: a mutable object that was met before is "the same as" where it was met first; arrays say whose memory they
   show.
@@ -382,7 +382,7 @@ class _Walk:
         self._inside(f"{path}.__class__", kind)
         attributes = getattr(thing, "__dict__", None)
         if isinstance(attributes, dict):
-            for name, value in attributes.items():
+            for name, value in sorted(attributes.items(), key=lambda item: str(item[0])):
                 self._inside(f"{path}.{name}", value)
         for base in kind.__mro__:
             for name, slot in base.__dict__.items():

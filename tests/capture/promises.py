@@ -557,6 +557,21 @@ WITH_NUMPY: dict[str, tuple[list[str], list[str]]] = {
             "t.flags.f_contiguous and a.flags.c_contiguous",
         ],
     ),
+    "masked arrays share memory, and have the masks they had": (
+        [
+            "import numpy as np",
+            "a = np.arange(6.); m = np.ma.array(a); own = np.ma.array(a, mask=a > 5).copy(); part = own[2:4]",
+            "m2 = np.ma.masked_greater(a, 3); fill = np.ma.array([1, 2], mask=[0, 1], fill_value=9); one = np.ma.masked",
+            "own.mask[[3, 5]] = True, False; m2.harden_mask(); part.note = 'kept'",
+        ],
+        [
+            "m.mask is np.ma.nomask and m._fill_value is None and fill.fill_value == 9 and one is np.ma.masked",
+            "np.shares_memory(m, a) and np.shares_memory(own, part) and not np.shares_memory(m, own)",
+            "own.mask.tolist() == [False, False, False, True, False, False] and part.tolist() == [2.0, None]",
+            "m2.hardmask and m2.count() == 4 and np.shares_memory(own.mask, part.mask) and part.note == 'kept'",
+            "(a.__setitem__(1, 8.5), m[1] == 8.5)[1] and (own.__setitem__(2, -1.0), part[0] == -1)[1]",
+        ],
+    ),
     "memory order, flags, dtypes and small arrays": (
         [
             "import numpy as np",

@@ -43,3 +43,13 @@ def test_arrays_of_a_tree_still_show_the_trees_memory(order: str) -> None:
     session = session.reborn()
     assert session.value(f"({tree}.tree_.threshold == {thresholds}).all() and {thresholds}[0] == 0.25")
     assert session.value(f"{tree}.predict([[4]]).shape") == (1,)
+
+
+def test_parts_of_an_array_that_compiled_code_made_share_its_memory() -> None:
+    session = Session()
+    session.run(f"{TREE}path = tree.decision_path([[1], [7]]); part = path.indices[1:4]; rest = part[1:]")
+    assert session.value("type(path.indices.base) is not type(None)")
+    for value in (70, 80):
+        session = session.reborn()
+        session.run(f"path.indices[2] = {value}")
+        assert session.value("(part[1], rest[0])") == (value, value)

@@ -40,7 +40,7 @@ def reduce_array(pickler: ComponentPickler, array: Any) -> Any:
     if (dtype.hasobject and dtype.kind != "O") or dtype.kind == "T":
         # Structures that hold objects, and strings on a heap of their own: as numpy does it, without sharing.
         return array.__reduce_ex__(5)
-    root = _owner(numpy, array)
+    root = array if id(array) in pickler.memory else _owner(numpy, array)
     if root is array:
         reduced = _reduce_owner(numpy, cls, array)
     elif root is None and (shown := _reduce_shown(pickler, numpy, array)) is not None:
@@ -77,10 +77,22 @@ def _owner(numpy: Any, array: Any) -> Any:
             current = base
             continue
         owner = base.obj if isinstance(base, memoryview) else base
+        if type(owner).__name__ in _CYTHON_VIEWS:
+            owner = getattr(owner, "base", owner)
         if isinstance(owner, numpy.ndarray):
             current = owner
             continue
-        return owner if isinstance(owner, (bytes, bytearray)) and array.size and not array.dtype.hasobject else None
+        if not array.size or array.dtype.hasobject:
+            return None
+        if isinstance(owner, (bytes, bytearray)):
+            return owner
+        # Whose memory it is, is unknown; but arrays that are views of one of them share it.
+        known = type(current) is numpy.ndarray and _is_compact(current) and not recipes.shows_memory(type(owner))
+        return current if known else None
+
+
+_CYTHON_VIEWS = frozenset(["memoryview", "_memoryviewslice"])
+"""Types, one in each compiled module, of what Cython makes of a memoryview in a variable; ``base`` is what it shows."""
 
 
 def _nothing() -> None:
@@ -129,7 +141,7 @@ def _reduce_shown(pickler: ComponentPickler, numpy: Any, array: Any) -> Any:
     while isinstance(current.base, numpy.ndarray):
         current = current.base
     owner = current.base
-    if id(array) in pickler.memory or not array.size or owner is None or not recipes.shows_memory(type(owner)):
+    if not array.size or owner is None or not recipes.shows_memory(type(owner)):
         return None
     from .rebuild import compiled
 

@@ -196,7 +196,7 @@ class ComponentPickler(pickle.Pickler):
     """The C pickler with our reducers.
 
     Attributes:
-        memory: arrays in which compiled objects of a type in ``OWNERS`` save their memory, by id.
+        memory: arrays in which other objects save memory of their own, by id.
         visited: gets every object it comes by, atoms and repetitions included.
         own: the definitions pickled by value, by hidden id.
         deferred: cells whose contents come with the function that closes over them, by id.

@@ -15,7 +15,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("builtins", "itertools"), ("iterators",)),
     **dict.fromkeys(("_io", "bz2", "gzip", "lzma", "tarfile", "tempfile", "zipfile"), ("files",)),
     "logging": ("handlers",),
-    "numpy": ("ufuncs",),
+    "numpy": ("ufuncs", "masked_arrays"),
     "scipy": ("ufuncs",),
     "sklearn": ("scikit_learn",),
 }
