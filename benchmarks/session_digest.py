@@ -4,8 +4,8 @@ Every variable is walked down to its last part, and each part is one line: where
 equal when their lines are. What counts:
 
 - values: numpy arrays bit by bit (all NaNs are one), pandas and polars objects column by column, containers in their
-  order (sets, and attributes of instances, sorted), instances by their type, their ``__dict__``, their slots and what they reduce to; functions and
-  classes of the session by code, defaults, closure and namespace;
+  order, instances by their type, their ``__dict__``, their slots and what they reduce to; functions and classes of the
+  session by code, defaults, closure and namespace; sets, and attributes of instances and classes, in sorted order;
 - identity: a mutable object that was met before is "the same as" where it was met first; arrays say whose memory they
   show.
 
