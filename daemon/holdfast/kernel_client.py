@@ -44,6 +44,7 @@ class KernelClient:
         self.kernel: Kernel | None = None
         self.current: Execution | None = None
         self.on_death: Callable[[], None] = lambda: None
+        self.on_unfaithful: Callable[[Kernel, str], None] = lambda kernel, run_id: None
         self._emit = emit
         self._background = Background()
         self._congested: Callable[[], bool] = lambda: False
@@ -78,6 +79,8 @@ class KernelClient:
             run.captured.set_result(message)
         elif kind == "input" and run is not None:
             self._background.spawn(self._answer_input(kernel, run, message.header))
+        elif kind == "unfaithful":
+            self.on_unfaithful(kernel, str(message.header.get("run") or ""))
         elif kind == "log":
             logger.warning("kernel of %s: %s", self.place.key, message.header.get("message"))
 

@@ -123,6 +123,22 @@ class Saver:
             return self.no_snapshot()
         return await self._commit(answer.header["snapshot"], answer.buffers, None, kernel)
 
+    async def capture_unfaithful(self, kernel: Kernel) -> Saved | None:
+        """Save without what the kernel found not to come back; what a failed run has changed is not saved by this.
+
+        Returns:
+            None where nothing was saved: the next run's save sees to it.
+        """
+        if self.needs_full:
+            return None
+        answer = await kernel.request({"type": "capture", "unfaithful": True})
+        if answer.header["snapshot"] is None:
+            return self.no_snapshot()
+        dirty = self.dirty
+        saved = await self._commit(answer.header["snapshot"], answer.buffers, None, kernel)
+        self.dirty = self.dirty or dirty
+        return None if saved.status == "unchanged" else saved
+
     async def _commit(
         self, snapshot: dict[str, Any], buffers: Sequence[memoryview], run: Execution | None, kernel: Kernel
     ) -> Saved:

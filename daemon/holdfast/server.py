@@ -349,7 +349,7 @@ class HoldfastServer(LanguageServer):
         self._on_request(messages.VARIABLES, house.variables)
         self._on_request(messages.INSPECT, self._inspect)
         self._on_request(messages.STATE_GET, lambda params: house.state(params.text_document))
-        self._on_request(messages.STATE_FLUSH, lambda params: house.flush(params.text_document))
+        self._on_request(messages.STATE_FLUSH, lambda params: house.flush(params.text_document, verified=True))
         self._on_request(messages.STATE_RESTORE, house.restore)
         self._on_request(messages.STATE_CLEAR, house.clear)
         self._on_request(messages.STATE_HISTORY, house.history)

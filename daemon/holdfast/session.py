@@ -25,6 +25,7 @@ from holdfast.runtimes.pool import KernelPool
 from holdfast.saver import Saver
 from holdfast.settings import Settings
 from holdfast.store.errors import StoreError
+from holdfast.verification import Verification
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class Session:
             text=lambda: text(self.place),
             on_status=self._tell_status,
         )
+        self._verification = Verification(self._client, self.saver, self._life.turn, self._announce_saved)
         self._queued = 0
         self._background = Background()
 
@@ -393,6 +395,10 @@ class Session:
             return None
         listing: list[dict[str, Any]] = answer.header["variables"]
         return listing
+
+    async def verified(self) -> None:
+        """Return when what was saved was tried, and what does not come back is no longer called saved."""
+        await self._verification.verified()
 
     # ------------------------------------------------------------------ moving and ending
 

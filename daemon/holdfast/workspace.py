@@ -342,13 +342,19 @@ class Workspace:
         found: list[Variable] = await self._read(lambda store: stored.variables_of(store, key, params.match))
         return found
 
-    async def flush(self, document: TextDocumentIdentifier | None) -> State | list[State]:
-        """Wait until everything saved so far is durable, and describe it."""
+    async def flush(self, document: TextDocumentIdentifier | None, *, verified: bool = False) -> State | list[State]:
+        """Wait until everything saved so far is durable, and describe it.
+
+        Args:
+            verified: wait also until it was tried whether it comes back, unless a cell runs.
+        """
         places = [session.identifier for session in self.sessions.values()] if document is None else [document]
         for identifier in places:
             session = self.sessions.get(self.place(identifier).key)
             if session is not None:
                 await session.saver.settled()
+                if verified:
+                    await session.verified()
         try:
             await self.archive.sync()
         except StoreError as error:

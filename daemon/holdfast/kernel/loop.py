@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 from collections import deque
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from . import display, plots
@@ -106,11 +106,23 @@ class Kernel:
         while self._cold and not self._tasks:
             _import(self._cold.pop(0))
         while True:
-            self._wake.get()
+            self._wait()
             for error in self._interrupts.deliver():
                 self._complain(error)
             while self._tasks:
                 self._do_safely(self._tasks.popleft())
+
+    def _wait(self) -> None:
+        """Wait for a message or a signal; in between, do what is done while nobody wants anything."""
+        while True:
+            try:
+                self._wake.get(timeout=self._session.idle_seconds())
+                return
+            except Empty:
+                try:
+                    self._session.use_idle_time()
+                except Exception as fault:  # noqa: BLE001 - a fault of ours must not end the user's session
+                    self._outbox.log("error", f"while idle: {trace(fault)}")
 
     # -- the control thread
 
@@ -140,6 +152,8 @@ class Kernel:
                 self._desk.answer(header)
             case "interrupt":
                 self._interrupts.send()
+            case "verify" if self._session.is_busy:
+                self._outbox.send({"type": "verified", "id": header["id"]})
             case "committed" | "rejected" as verdict:
                 self._session.note_verdict(verdict, header["seq"])
             case "shutdown":
@@ -182,11 +196,15 @@ class Kernel:
             case "run":
                 return self._session.run(header)
             case "capture":
-                self._session.capture({"id": header["id"]}, full=bool(header.get("full")))
+                about = {"id": header["id"]}
+                unfaithful = bool(header.get("unfaithful"))
+                self._session.capture(about, full=bool(header.get("full")), unfaithful=unfaithful)
             case "restore":
                 self._session.restore(message)
             case "inspect":
                 self._session.inspect(header)
+            case "verify":
+                self._session.verify(header)
             case "shutdown":
                 self._shut_down()
             case kind:
@@ -231,6 +249,7 @@ class Kernel:
         self._interrupts.abandon()
         if self._lifeline is not None:
             os.close(self._lifeline)
+            self._lifeline = None
         # A crash of the child is not ours to report.
         faulthandler.disable()
 

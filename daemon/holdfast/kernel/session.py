@@ -20,6 +20,7 @@ from .outbox import Outbox
 from .run import Compiled, Runner
 from .sources import Sources
 from .text import clean, describe, trace
+from .verifying import Verifier
 from .wire import Message
 
 PENDING_AFTER = 0.05
@@ -49,6 +50,7 @@ class Session:
         self._verdicts: deque[tuple[str, int]] = deque()
         self._cells: dict[str, int] = {}
         self._runs = 0
+        self._verifier = Verifier(outbox, self._capture_lock)
 
     # -- the control thread
 
@@ -59,6 +61,11 @@ class Session:
     def can_answer_now(self, inspect: dict[str, Any]) -> bool:
         """Whether an inspection must not or need not wait for the main thread."""
         return self._runs > 0 or (self._capturing and inspect["expression"] in self._namespace)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a run was received that is not over."""
+        return self._runs > 0
 
     def inspect_while_busy(self, header: dict[str, Any]) -> None:
         """Answer an inspection of a plain variable, without running any code of the user's."""
@@ -245,17 +252,25 @@ class Session:
 
     # -- the main thread: captures and restores
 
-    def capture(self, about: dict[str, Any], *, full: bool, cell: int | None = None) -> None:
-        """Take a snapshot and send it; `about` is the run or the request that it belongs to."""
-        taken, buffers = self._snapshot(full=full, cell=cell)
+    def capture(self, about: dict[str, Any], *, full: bool, cell: int | None = None, unfaithful: bool = False) -> None:
+        """Take a snapshot and send it.
+
+        Args:
+            about: the run or the request that it belongs to.
+            unfaithful: only of what was found not to come back as it was.
+        """
+        taken, buffers = self._snapshot(full=full, cell=cell, unfaithful=unfaithful)
         self._outbox.send({"type": "captured", **about, **taken}, buffers)
 
-    def _snapshot(self, *, full: bool, cell: int | None) -> tuple[dict[str, Any], list[Any]]:
+    def _snapshot(self, *, full: bool, cell: int | None, unfaithful: bool = False) -> tuple[dict[str, Any], list[Any]]:
         self._capturing = True
         try:
             with self._capture_lock:
                 self._apply_verdicts()
-                taken = self._capture.take(full=full)
+                if unfaithful and not full:
+                    taken = self._capture.take_unfaithful(self._outbox.run)
+                else:
+                    taken = self._capture.take(full=full, run=self._outbox.run)
             if cell is not None:
                 self._cells.update(dict.fromkeys(taken.names_changed, cell))
             snapshot, buffers = report.snapshot(taken, self._namespace, self._cells)
@@ -304,6 +319,20 @@ class Session:
                 self._capture.committed(seq)
             else:
                 self._capture.rejected(seq)
+
+    # -- the main thread: trying what was saved, while idle
+
+    def idle_seconds(self) -> float | None:
+        """Return after how many seconds without a message `use_idle_time` is to be called; None: not at all."""
+        return self._verifier.idle_seconds(self._capture)
+
+    def use_idle_time(self) -> None:
+        """Try whether what was saved comes back; in a copy of this process this does not return."""
+        self._verifier.work(self._capture)
+
+    def verify(self, header: dict[str, Any]) -> None:
+        """Answer when all that was saved, and is worth it, was tried."""
+        self._verifier.ask(header["id"])
 
     # -- the main thread: inspection
 

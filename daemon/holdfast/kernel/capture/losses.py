@@ -38,6 +38,14 @@ _REMEDIES = {
 _REMEDY = "make it again in the cell that uses it, or keep the values that you need of it in variables of their own"
 
 
+class Unfaithful(Exception):
+    """A variable is not saved since it would not come back as it was."""
+
+    def __init__(self, lost: Lost) -> None:
+        super().__init__(lost.reason)
+        self.lost = lost
+
+
 def type_name(value: object) -> str:
     """Return the name of a value's type as users say it."""
     return str(type.__getattribute__(type(value), "__name__"))
@@ -52,6 +60,8 @@ def describe(name: str, value: object, error: BaseException, culprit: object) ->
         error: what pickling it raised.
         culprit: the object that was being taken apart then.
     """
+    if isinstance(error, Unfaithful):
+        return error.lost
     if isinstance(error, RecursionError):
         reason = "it is nested too deeply to be pickled"
         return Lost(name, type_name(value), reason, "keep it in a flat form, e.g. lists with indices instead of links")

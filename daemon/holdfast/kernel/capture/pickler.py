@@ -21,7 +21,7 @@ from . import arrays, frames, rebuild, recipes, reducers
 from .components import DEFINITION as DEFINITION_PREFIX
 from .components import KEPT, is_visible
 from .definitions import TYPE_VARIABLES, Definitions
-from .kinds import COUNTED, DEFINITION, TIES, Kinds, is_importable_type, set_free
+from .kinds import COUNTED, DEFINITION, TIES, Kinds, is_importable_type, module_of, set_free
 from .recipes import hashed
 from .recipes.registered import VARIABLE as REGISTRATIONS
 from .recipes.registered import inherited_by, override
@@ -62,7 +62,8 @@ class Pickled:
         met: the definitions pointed at, by hidden id.
         names: globals which the code of its functions names.
         segments: for each member the ids that tie, when there are several members.
-        modules: names of the modules that the stream imports from.
+        modules: names of the modules that the stream imports from or whose objects are in it.
+        classes: hidden ids of the session's classes of which instances were met.
     """
 
     members: tuple[str, ...]
@@ -77,6 +78,7 @@ class Pickled:
     dynamic: bool
     segments: list[set[int]]
     modules: set[str]
+    classes: set[str]
 
 
 set_free(Token)
@@ -131,6 +133,10 @@ class Session:
 class _Dispatch(dict[type, recipes.Recipe]):
     inherited: dict[type, recipes.Recipe] | None = None
 
+    def __init__(self, lasting: dict[type, recipes.Recipe]) -> None:
+        super().__init__(lasting)
+        self.own: list[type] = []
+
     def __missing__(self, kind: type) -> recipes.Recipe:
         if self.inherited and (registered := inherited_by(kind, self.inherited)) is not None:
             self[kind] = registered
@@ -139,6 +145,8 @@ class _Dispatch(dict[type, recipes.Recipe]):
         self[kind] = found
         if lasting:
             _LASTING[kind] = found
+        elif not issubclass(kind, type):
+            self.own.append(kind)
         return found
 
 
@@ -168,7 +176,20 @@ def _recipe_for(kind: type) -> tuple[recipes.Recipe, bool]:
             return NotImplemented if where is None else pickler.known_as(rebuild.module_entry, where, thing)
 
         return by_identity, True
-    return recipes.plain, importable
+    return (_noted(kind) if importable else recipes.plain), importable
+
+
+def _noted(kind: type) -> recipes.Recipe:
+    """Return the recipe for a library's type: as pickle does, and what is made need not name the library."""
+    module = module_of(kind)
+    if module.partition(".")[0] in sys.stdlib_module_names:
+        return recipes.plain
+
+    def note(pickler: ComponentPickler, thing: Any) -> Any:
+        pickler.modules.add(module)
+        return NotImplemented
+
+    return note
 
 
 def _marking(session: Session, visited: list[Any]) -> Callable[[Any], Any]:
@@ -238,6 +259,10 @@ class ComponentPickler(pickle.Pickler):
             # Pickle meets the object once more, to hand it to the function that sets its state.
             self.weak[id(thing)] += 1
         return reduced
+
+    def classes(self) -> set[str]:
+        """Return the hidden ids of the session's classes of which instances were met."""
+        return set(map(self.session.definitions.hidden_of, self._dispatch.own))
 
     def known_as(self, function: Any, arguments: tuple[Any, ...], thing: Any) -> Any:
         """Return the reduce value of an object that a library keeps, and that is the same for the whole process."""
@@ -336,6 +361,7 @@ def pickle_members(
         dynamic=pickler.dynamic,
         segments=segments,
         modules=pickler.modules,
+        classes=pickler.classes(),
     )
 
 

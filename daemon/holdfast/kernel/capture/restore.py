@@ -128,6 +128,11 @@ class Restoration:
             self._try(component)
         self.bind()
 
+    def load_one(self, component: SavedComponent) -> dict[str, Any]:
+        """Load a component and return its members, without making variables of them; raise what that raises."""
+        self._load(component)
+        return {member: self.values[member] for member in component.members}
+
     def bind(self) -> None:
         """Make variables of what is loaded."""
         self.session.namespace.update((member, value) for member, value in self.values.items() if is_visible(member))

@@ -37,6 +37,7 @@ from .pickler import Session, pickle_members
 from .recipes import registered
 from .restore import Restoration, RestoreOutcome, forget_missing
 from .snapshot import CapturePass, Outcome, Snapshot
+from .verification import Check, Verdict, Verification
 
 __all__ = ["Component", "Lost", "RestoreOutcome", "SavedComponent", "SessionCapture", "Snapshot"]
 
@@ -72,6 +73,9 @@ class SessionCapture:
         self._ahead: set[str] = set()
         self._patches = Patches(self._session)
         self._choice = Choice(module.__dict__)
+        self._verification = Verification(self._session)
+        self._unfaithful: set[str] = set()
+        self._trial: Any = None
 
     def choose(self, limits: Limits) -> None:
         """Take over what the settings say is to be left out; the next capture follows it."""
@@ -144,34 +148,51 @@ class SessionCapture:
 
     # -- capture
 
-    def take(self, *, full: bool = False) -> Snapshot:
+    def take(self, *, full: bool = False, run: Any = None) -> Snapshot:
         """Pickle what is owed and return what changed; problems of objects are reported, not raised.
 
         The buffers of the components are views of live memory: send them before user code runs again.
 
         Args:
             full: send every component, whether it changed or not.
+            run: what it belongs to, to be told if something of it turns out not to come back.
         """
+        if self._choice.refresh():
+            self._owes_everything = True
+        self._owed |= self._unfaithful
+        snapshot = self._take(self._due(full), full, run)
+        self._ahead = set()
+        self._owed.clear()
+        self._unfaithful.clear()
+        self._owes_everything = self._called = False
+        self._names_known = len(self._session.namespace)
+        return snapshot
+
+    def take_unfaithful(self, run: Any) -> Snapshot:
+        """Capture anew what was found not to come back as it was; what a run owes stays owed."""
+        due, self._unfaithful = self._unfaithful, set()
+        called, self._called = self._called, False
+        try:
+            return self._take(due, False, run)
+        finally:
+            self._called = called
+
+    def _take(self, due: set[str], full: bool, run: Any) -> Snapshot:
         started = time.perf_counter()
         try:
-            outcome, touched = self._capture(full)
+            outcome, touched = self._capture(due, full)
         except BaseException:
             # Half of it is noted: begin again with nothing, and owe everything, what has to be removed included.
             self._start_over()
             raise
         self._environment.note(outcome.modules)
-        self._ahead = set()
-        self._owed.clear()
-        self._owes_everything = self._called = False
-        self._names_known = len(self._session.namespace)
+        if outcome.made_of:
+            self._verification.note(outcome.changed, outcome.made_of, run)
         return self._send(full, outcome, touched, started)
 
-    def _capture(self, full: bool) -> tuple[Outcome, set[str]]:
+    def _capture(self, due: set[str], full: bool) -> tuple[Outcome, set[str]]:
         """Return what was captured, and the members that were looked at."""
-        if self._choice.refresh():
-            self._owes_everything = True
         ambient = self._ambient.changes(full=full) if self._called or full else None
-        due = self._due(full)
         if ambient is not None:
             due |= ambient.members
         unchanged: set[str] = set()
@@ -181,11 +202,12 @@ class SessionCapture:
             if self._choice.is_made:
                 unchanged -= self._left_out(unchanged)
         due -= unchanged
-        outcome = CapturePass(self._session, self._partition, self._choice, full=full).run(
+        refuse = self._verification.refuse
+        outcome = CapturePass(self._session, self._partition, self._choice, refuse, full=full).run(
             due, [member for member in unchanged if member.startswith(DEFINITION)]
         )
         if self._lost and (again := self._recovered(outcome.lost)):
-            outcome.add(CapturePass(self._session, self._partition, self._choice, full=full).run(again))
+            outcome.add(CapturePass(self._session, self._partition, self._choice, refuse, full=full).run(again))
             due |= again
         if ambient is not None:
             outcome.lost.update(ambient.lost)
@@ -382,6 +404,47 @@ class SessionCapture:
         record = self._partition.home.get(name)
         return "skipped" if record is None or record.fingerprint is None or name in self._ahead else "saved"
 
+    # -- trying what was saved
+
+    @property
+    def is_unverified(self) -> bool:
+        """Whether something was saved that was not tried yet and may be worth it; callable from any thread."""
+        return self._verification.is_pending
+
+    def checks(self, *, possible: bool) -> list[Check]:
+        """Return what is to be tried in a copy of this process, each only once.
+
+        Args:
+            possible: whether there can be such a copy; without one nothing is tried.
+        """
+        if not possible or self._background.is_busy():
+            self._verification.drop_all()
+            return []
+        return self._verification.due(self._partition, self._owed, everything=self._owes_everything)
+
+    def attempt(self, check: Check) -> dict[str, Any]:
+        """Try whether a component comes back as it was, and return what `judge` takes: JSON.
+
+        Loads what may have any effect: call in a copy of the process only.
+        """
+        if self._trial is None:
+            from .trial import Trial
+
+            self._trial = Trial(self._session)
+        verdict: Verdict = self._trial.attempt(check, self._partition.records.get(check.component))
+        return vars(verdict)
+
+    def judge(self, check: Check, verdict: dict[str, Any]) -> list[str]:
+        """Take in what became of an attempt; return the members that are lost, as the next capture will say."""
+        record = self._partition.records.get(check.component)
+        lost = self._verification.judge(check, Verdict(**verdict), record)
+        if lost and record is not None:
+            record.fingerprint = None
+            changed = self._owes_everything or not self._owed.isdisjoint(record.members)
+            # What a failed run has changed is not to be saved on this occasion.
+            (self._owed if changed else self._unfaithful).update(record.members)
+        return lost
+
     # -- the way back
 
     def restore(
@@ -416,6 +479,7 @@ class SessionCapture:
         restoration = Restoration(self._session, components, lambda hidden: None)
         failed = self._load(restoration, wanted, names, warm=self._has_run)
         self._partition = Partition()
+        self._verification.forget()
         self._lost.clear()
         self._ahead = set()
         self._ledger.restart(components)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,8 @@ from .definitions import own_functions
 from .grouping import Group
 from .kinds import ATOMS, Kinds
 from .pickler import NotPicklable, Pickled, Session, pickle_members
+
+Refuse = Callable[[list[tuple[str, Any]]], None]
 
 REMEMBERED_BYTES = 1 << 12
 """Immutable values up to this size are remembered as objects, so that meeting them again costs nothing."""
@@ -63,12 +65,14 @@ class Outcome:
         removed: ids of components that are no more.
         lost: members that could not be kept in this pass.
         modules: names of modules which the changed components import from.
+        made_of: for each component with objects of libraries or of the session's classes, which modules and classes.
     """
 
     changed: list[Component] = field(default_factory=list)
     removed: set[str] = field(default_factory=set)
     lost: dict[str, LostMember] = field(default_factory=dict)
     modules: set[str] = field(default_factory=set)
+    made_of: dict[str, tuple[set[str], set[str]]] = field(default_factory=dict)
 
     def add(self, later: Outcome) -> None:
         """Add what a later pass of the same capture found."""
@@ -77,16 +81,23 @@ class Outcome:
         self.removed |= later.removed
         self.lost.update(later.lost)
         self.modules |= later.modules
+        self.made_of.update(later.made_of)
 
 
 class CapturePass:
-    """The work of one capture; updates the partition."""
+    """The work of one capture; updates the partition.
 
-    def __init__(self, session: Session, partition: Partition, choice: Choice, *, full: bool) -> None:
+    Args:
+        refuse: called with members and their values before they are pickled; raises `NotPicklable` for one that is
+            not to be saved.
+    """
+
+    def __init__(self, session: Session, partition: Partition, choice: Choice, refuse: Refuse, *, full: bool) -> None:
         self._session = session
         self._choice = choice
         self._definitions = session.definitions
         self._partition = partition
+        self._refuse = refuse
         self._full = full
         self._kinds = Kinds()
         self._groups: dict[str, Group] = {}
@@ -198,6 +209,7 @@ class CapturePass:
             self._meet(hidden, definition)
 
     def _attempt(self, values: list[tuple[str, Any]]) -> Pickled:
+        self._refuse(values)
         try:
             return pickle_members(self._session, values, self._kinds)
         except NotPicklable as failure:
@@ -379,6 +391,8 @@ class CapturePass:
         self._partition.add(record)
         self.outcome.removed.discard(identity)
         self.outcome.modules |= pickled.modules
+        if pickled.modules or pickled.classes:
+            self.outcome.made_of[identity] = pickled.modules, pickled.classes
         if self._full or before is None or before.fingerprint != mark:
             self.outcome.changed = [component for component in self.outcome.changed if component.id != identity]
             self.outcome.changed.append(

@@ -98,6 +98,8 @@ def _recipe(save: Callable[[Any], Any], load: Callable[[Any], Any]) -> Recipe:
         if id(thing) in pickler.registered:
             raise PicklingError("what the function registered to save it returned holds the object itself")
         pickler.registered.add(id(thing))
+        # Of the session: whether the user's functions bring it back is tried.
+        pickler.modules.add("__main__")
         try:
             state = save(thing)
         except Exception as error:
