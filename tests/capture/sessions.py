@@ -43,6 +43,7 @@ class Session:
         sys.modules["__main__"] = self.module
         compiled = compile(code, "<cell>", "exec", dont_inherit=True)
         self.capture.begin_run(compiled)
+        self.capture.compiled([compiled], code, "<cell>", 0, 0)
         try:
             exec(compiled, self.names)
         finally:

@@ -79,15 +79,16 @@ def test_a_variable_of_a_function_stores_a_pointer_not_the_function() -> None:
     pointer = next(c for c in session.store.values() if c.members == ("f",))
     assert len(pointer.stream) < 120
     session.run("g = f; k = [f] * 3")
-    assert sum(len(c.stream) > 5000 for c in session.store.values()) == 1
+    functions = [c for c in session.store.values() if b"make_function" in c.stream]
+    assert sum(len(c.stream) > 5000 for c in functions) == 1
 
 
 def test_a_definition_that_nothing_leads_to_leaves_the_store() -> None:
     session = Session()
     session.run("def f(): return 1")
-    assert len(session.store) == 2
+    assert len(session.store) == 3  # the variable, the function, and the cell that it comes from
     session.run("def f(): return 2")
-    assert len(session.store) == 2
+    assert len(session.store) == 3
     session.run("f = None")
     assert len(session.store) == 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from driver import Kernel
+from driver import Answer, Kernel
 
 
 def version(kernel: Kernel) -> tuple[int, ...]:
@@ -177,3 +177,58 @@ def test_the_last_error_is_there_for_the_debugger(kernel: Kernel) -> None:
     kernel.run("def f(secret): 1/0\nf(42)")
     assert kernel.value("import sys; sys.last_traceback.tb_frame.f_code.co_name") == "'<module>'"
     assert kernel.value("sys.last_traceback.tb_next.tb_frame.f_locals") == "{'secret': 42}"
+
+
+def reborn(kernel: Kernel, answers: list[Answer], file: Path) -> None:
+    """Give a kernel what others have saved in these runs."""
+    components, buffers = {}, {}
+    for answer in answers:
+        position = 0
+        for component in answer["snapshot"]["changed"]:
+            components[component["id"]] = {k: component[k] for k in ("id", "members", "fingerprint", "buffers")}
+            end = position + 1 + component["buffers"]
+            buffers[component["id"]] = answer.buffers[position:end]
+            position = end
+    kernel.attach(file)
+    flat = [buffer for key in components for buffer in buffers[key]]
+    kernel.send("restore", flat, id=1, mode="replace", names=None, components=list(components.values()))
+    assert not kernel.wait_for("restored").header["failed"]
+
+
+def test_restored_functions_have_the_lines_that_made_them(tmp_path: Path) -> None:
+    file = tmp_path / "a.py"
+    place = {"filename": str(file), "persist": True}
+    made = "import inspect, warnings\ndef broken(x):\n    return 1 / x  # here\nclass C:\n    'made'\n"
+    with Kernel() as first:
+        first.attach(file)
+        answers = [
+            first.run(made, line=4, **place),
+            first.run("def other():\n    raise KeyError  # there", filename="<run 90>", persist=True),
+        ]
+    file.write_text("changed = True\n" * 20)
+    with Kernel() as second:
+        reborn(second, answers, file)
+        assert "return 1 / x  # here" in second.run("broken(0)").traceback
+        assert "raise KeyError  # there" in second.run("other()").traceback
+        assert second.value("inspect.getsource(broken)") == repr("def broken(x):\n    return 1 / x  # here\n")
+        assert second.value("inspect.getsource(C)") == repr("class C:\n    'made'\n")
+        assert second.value("inspect.getsource(other)") == repr("def other():\n    raise KeyError  # there\n")
+
+
+def test_a_traceback_shows_a_function_s_own_lines_when_a_later_cell_lies_over_them(tmp_path: Path) -> None:
+    file = tmp_path / "a.py"
+    place = {"filename": str(file), "persist": True}
+    with Kernel() as first:
+        first.attach(file)
+        answers = [
+            first.run("def broken(x):\n    return 1 / x", line=0, **place),
+            first.run("def later():\n    return 'something else'", line=0, **place),
+        ]
+        text = first.run("try:\n    broken(0)\nexcept ZeroDivisionError as e:\n    raise KeyError from e").traceback
+        assert "return 1 / x" in text
+        assert "something else" not in text
+    with Kernel() as second:
+        reborn(second, answers, file)
+        text = second.run("broken(0)").traceback
+        assert "return 1 / x" in text
+        assert "something else" not in text

@@ -26,15 +26,22 @@ class Compiled(NamedTuple):
     docstring: str | None
     reads_last: bool
     """Whether the cell names ``_``, the last result, which lives among the builtins."""
+    flags: int
+    """Of the compiler, for the features of ``__future__`` that are in force."""
 
     @property
     def awaits(self) -> bool:
         """Whether the cell has an await outside of its functions."""
         return any(code is not None and code.co_flags & _CO_COROUTINE for code in (self.body, self.result))
 
+    @property
+    def codes(self) -> list[CodeType]:
+        """What was made of the cell."""
+        return [code for code in (self.body, self.result) if code is not None]
+
     def touches(self) -> list[CodeType]:
         """Return code objects which, taken together, name all that the cell can touch."""
-        codes = [code for code in (self.body, self.result) if code is not None]
+        codes = self.codes
         # The last result may be any object of the session, and the code doesn't say which.
         return [*codes, _DYNAMIC] if self.reads_last else codes
 
@@ -87,9 +94,8 @@ class Runner:
             _quote(error, source)
             raise
         self._future = flags & _FUTURE_FLAGS
-        return Compiled(
-            body, result, docstring, self._reads_last([*statements, *([last] if last else [])], body, result)
-        )
+        reads_last = self._reads_last([*statements, *([last] if last else [])], body, result)
+        return Compiled(body, result, docstring, reads_last, self._future)
 
     def execute(self, cell: Compiled) -> None:
         """Run a compiled cell; raises what it raises."""

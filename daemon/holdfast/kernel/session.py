@@ -213,6 +213,7 @@ class Session:
             begun = True
             self._makers.ran(header, codes)
             self._last_run = header
+            self._capture.compiled(cell.codes, header["code"], header["filename"], header.get("line", 0), cell.flags)
             if cell.awaits:
                 self._runner.make_event_loop()
             with self._interrupts.user_code():
@@ -248,7 +249,7 @@ class Session:
         """Return an exception as the wire has it, with its place in `filename`."""
         from .tracebacks import describe_error
 
-        return describe_error(error, filename, self._sources)
+        return describe_error(error, filename, self._sources, self._capture and self._capture.source_of)
 
     # -- the main thread: captures and restores
 
@@ -301,6 +302,8 @@ class Session:
             self._runner.adopt_future_imports()
             self._makers.forget(None if header["mode"] == "replace" else outcome.restored)
             self._last_run = None
+            for source in self._capture.sources():
+                self._sources.ran(source.filename, source.first, source.text)
             answer.update(restored=list(outcome.restored), failed=report.lost(outcome.failed))
         except Exception as error:  # noqa: BLE001 - a fault of ours; the daemon must learn what is missing
             self._outbox.log("error", f"restore: {trace(error)}")

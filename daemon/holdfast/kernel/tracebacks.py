@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from types import CodeType, TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from .interrupts import HERE
 from .sources import Sources
@@ -21,14 +21,30 @@ MAX_TEXT = 100_000
 _GAP = "\0"
 
 
-def describe_error(error: BaseException, filename: str, sources: Sources) -> dict[str, Any]:
-    """Return ename, evalue, traceback (list of strings) and, where known, line and column in `filename`, from 0."""
+class Source(Protocol):
+    """What a piece of code was compiled from."""
+
+    def line(self, number: int) -> str | None:
+        """Return line `number` (from 1) of the file."""
+
+
+SourceOf = Callable[[CodeType], Source | None]
+
+
+def describe_error(
+    error: BaseException, filename: str, sources: Sources, source_of: SourceOf | None = None
+) -> dict[str, Any]:
+    """Return ename, evalue, traceback (list of strings) and, where known, line and column in `filename`, from 0.
+
+    Args:
+        source_of: the source of code of which it is known; by now other cells may lie over its lines of the file.
+    """
     sources.restore()
     line, column = _position(error, filename)
     described: dict[str, Any] = {
         "ename": clean(type_name(error)),
         "evalue": _shorten(_message(error)),
-        "traceback": _format(error),
+        "traceback": _format(error, source_of),
     }
     if line is not None:
         described["line"] = line
@@ -44,12 +60,15 @@ def _message(error: BaseException) -> str:
         return "<exception str() failed>"
 
 
-def _format(error: BaseException) -> list[str]:
+def _format(error: BaseException, source_of: SourceOf | None) -> list[str]:
     try:
         depth = sum(1 for _ in _walk(error.__traceback__))
         whole = traceback.TracebackException(
             type(error), error, error.__traceback__, limit=-MAX_FRAMES if depth > MAX_DEPTH else None
         )
+        if source_of is not None:
+            for origin, part in _pairs(error, whole):
+                _show_own_lines(origin, part, source_of)
         for part in _chain(whole, set()):
             _keep_user_frames(part, depth if part is whole and depth > MAX_DEPTH else 0)
         return [_shorten(_gap(entry.rstrip("\n"))) for entry in whole.format()]
@@ -69,6 +88,44 @@ def _chain(part: traceback.TracebackException | None, seen: set[int]) -> Iterato
             seen.add(id(part))
             yield part
             waiting += [part.__cause__, part.__context__, *(getattr(part, "exceptions", None) or ())]
+
+
+def _pairs(
+    error: BaseException, part: traceback.TracebackException
+) -> Iterator[tuple[BaseException, traceback.TracebackException]]:
+    """Yield an exception and those it comes from, each with its formatted form."""
+    waiting: list[tuple[Any, Any]] = [(error, part)]
+    seen: set[int] = set()
+    while waiting:
+        error, part = waiting.pop()
+        if error is None or part is None or id(part) in seen:
+            continue
+        seen.add(id(part))
+        yield error, part
+        waiting += [(error.__cause__, part.__cause__), (error.__context__, part.__context__)]
+        waiting += zip(getattr(error, "exceptions", None) or (), getattr(part, "exceptions", None) or (), strict=False)
+
+
+def _show_own_lines(error: BaseException, part: traceback.TracebackException, source_of: SourceOf) -> None:
+    """Give frames the lines that their code was compiled from where the file has others by now."""
+    if part.stack is None:
+        return
+    steps = list(islice(_walk(error.__traceback__), MAX_DEPTH))
+    if len(steps) != len(part.stack):
+        return  # Only the last frames were formatted.
+    for index, (step, frame) in enumerate(zip(steps, part.stack, strict=True)):
+        source = source_of(step.tb_frame.f_code)
+        line = source.line(frame.lineno or 0) if source is not None else None
+        if line is None or line.strip() == (frame.line or "").strip():
+            continue
+        place: dict[str, Any] = {}
+        if sys.version_info >= (3, 11):
+            # Python marks the part of a line only where that is all there is to see.
+            if frame.end_lineno == frame.lineno:
+                place = {"end_lineno": frame.end_lineno, "colno": frame.colno, "end_colno": frame.end_colno}
+        part.stack[index] = traceback.FrameSummary(
+            frame.filename, frame.lineno, frame.name, lookup_line=False, locals=None, line=line, **place
+        )
 
 
 def _keep_user_frames(part: traceback.TracebackException, left_out: int) -> None:

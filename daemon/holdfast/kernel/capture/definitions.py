@@ -1,4 +1,4 @@
-"""Functions, classes, type variables and modules that no import brings back: who they are, from capture to restore.
+"""Functions, classes, type variables, modules and sources that no import brings back: who they are.
 
 Everything that points at such a definition points at its hidden id, never at its name (a name can be rebound) and never
 at a copy (a class can be changed).
@@ -14,6 +14,7 @@ from typing import Any
 
 from .._cloudpickle import importable_as
 from .components import DEFINITION, new_id
+from .sources import Source
 
 TYPE_VARIABLES: tuple[type, ...] = tuple(
     getattr(typing, name) for name in ("TypeVar", "ParamSpec", "TypeVarTuple") if hasattr(typing, name)
@@ -25,7 +26,12 @@ _MAINS = ("__main__", "__mp_main__")
 
 def is_definition_type(kind: type) -> bool:
     """Whether objects of this type are pointed at when they can't be imported."""
-    return kind is types.FunctionType or issubclass(kind, (type, types.ModuleType)) or kind in TYPE_VARIABLES
+    return (
+        kind is types.FunctionType
+        or issubclass(kind, (type, types.ModuleType))
+        or kind in TYPE_VARIABLES
+        or kind is Source
+    )
 
 
 class Definitions:

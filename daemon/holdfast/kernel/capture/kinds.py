@@ -19,6 +19,7 @@ import weakref
 
 from .definitions import TYPE_VARIABLES, is_definition_type
 from .recipes import registry
+from .sources import Source
 
 FREE = 0
 """Immutable, or known by reference: two variables may share it and stay apart."""
@@ -64,7 +65,7 @@ _LASTING.update(
     {list: COUNTED, dict: COUNTED, set: COUNTED, bytearray: COUNTED, types.FunctionType: DEFINITION, type: DEFINITION}
 )
 _LASTING[typing.NewType] = TIES
-_LASTING.update(dict.fromkeys(TYPE_VARIABLES, DEFINITION))
+_LASTING.update(dict.fromkeys((*TYPE_VARIABLES, Source), DEFINITION))
 
 
 def set_free(kind: type) -> None:

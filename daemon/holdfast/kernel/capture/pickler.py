@@ -26,6 +26,7 @@ from .recipes import hashed
 from .recipes.registered import VARIABLE as REGISTRATIONS
 from .recipes.registered import inherited_by, override
 from .reducers import Token
+from .sources import Source, Sources
 
 PROTOCOL = 5
 _WITH_STATE_SETTER = 6
@@ -99,6 +100,7 @@ class Session:
         """Values that belong to the session though no variable has them, by hidden name."""
         self.assigned: set[tuple[str, ...]] = set()
         """Attributes that code of the session has set or may set when it is called; see `patches`."""
+        self.sources = Sources()
         self._special: dict[int, tuple[str, ...]] = {}
         self._modules = -1
 
@@ -225,6 +227,7 @@ class ComponentPickler(pickle.Pickler):
         weak: how often something was met that is only weakly referenced.
         shared: objects that are stored as where a library keeps them, by id; they tie nothing together.
         registered: objects that were taken apart by a function of the user's, by id.
+        libraries: the module of code that was met as that of a library's function, by id.
     """
 
     def __init__(self, file: Any, session: Session, own: dict[str, Any], *, mark: bool) -> None:
@@ -242,6 +245,7 @@ class ComponentPickler(pickle.Pickler):
         self.memory: dict[int, Any] = {}
         self.modules: set[str] = set()
         self.registered: set[int] = set()
+        self.libraries: dict[int, str] = {}
         self._dispatch = _Dispatch(_LASTING)
         if REGISTRATIONS in session.namespace:
             self._dispatch.inherited = override(self._dispatch, session.namespace)
@@ -298,6 +302,7 @@ def _reduce_object(pickler: ComponentPickler, thing: object) -> Any:
 _LASTING: dict[type, recipes.Recipe] = {
     **recipes.RECIPES,
     Token: reducers.reduce_token,
+    Source: reducers.reduce_source,
     object: _reduce_object,
     types.FunctionType: reducers.reduce_function,
     types.BuiltinFunctionType: _reduce_builtin,

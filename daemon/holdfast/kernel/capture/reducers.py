@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import rebuild
 from .names import names_of_function
+from .sources import Source
 
 if TYPE_CHECKING:
     from .pickler import ComponentPickler
@@ -49,6 +50,8 @@ def reduce_function(pickler: ComponentPickler, function: types.FunctionType) -> 
         module = sys.modules.get(name) if isinstance(name, str) else None
         known = module is not None and module.__dict__ is variables
         scope = Token(rebuild.module_globals, name) if known else variables
+        if known and name is not None:
+            pickler.libraries[id(code)] = name
         if not known:
             # A reference that pickling doesn't meet.
             holder: Any = function  # not every version of the type stubs knows the attribute
@@ -138,6 +141,9 @@ def reduce_class(pickler: ComponentPickler, cls: Any) -> Any:
         registered = [reference() for reference in abc._get_dump(cls)[0]]  # type: ignore[attr-defined]
         state["\0registered"] = [subclass for subclass in registered if subclass is not None]
         pickler.weak.update(map(id, registered))
+    source = pickler.session.sources.of_class(cls)
+    if source is not None:
+        state["\0source"] = source
     return rebuild.make_class, arguments, state, None, None, rebuild.set_class_state
 
 
@@ -209,3 +215,11 @@ def reduce_type_variable(pickler: ComponentPickler, variable: Any) -> Any:
     constraints = getattr(variable, "__constraints__", ())
     arguments = (kind, variable.__name__, constraints, options)
     return rebuild.make_type_variable, arguments, variable.__module__, None, None, rebuild.set_module
+
+
+def reduce_source(pickler: ComponentPickler, source: Source) -> Any:
+    """Point at a source, or take it apart."""
+    pointer = pickler.point_at(source)
+    if pointer is not None:
+        return pointer
+    return rebuild.make_source, (source.text, source.filename, source.first, source.order, source.flags)

@@ -13,6 +13,7 @@ from . import rebuild
 from .components import DEFINITION, KEPT, Lost, Partition, Record, SavedComponent, is_visible, label
 from .names import names_of_function
 from .pickler import Session
+from .sources import MissingCode
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class _Learned:
     refs: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
     dynamic: bool = False
+    missing: list[MissingCode] = field(default_factory=list)
 
 
 class _ComponentUnpickler(pickle.Unpickler):
@@ -80,6 +82,36 @@ class _ComponentUnpickler(pickle.Unpickler):
         self._restoration.session.submodules.update(submodules)
         return rebuild.import_module(name, *submodules)
 
+    def _sourced_code(self, magic: int, data: bytes, source: Any, place: Any, free: tuple[str, ...] = ()) -> Any:
+        code = rebuild.sourced_code(magic, data, source, place, free)
+        if isinstance(code, MissingCode):
+            self.learned.missing.append(code)
+        else:
+            self._restoration.session.sources.restored(code, source, place)
+        return code
+
+    def _set_class_state(self, cls: type, state: dict[str, Any]) -> None:
+        source = state.get("\0source")
+        if source is not None:
+            self._restoration.session.sources.restored_class(cls, source)
+        rebuild.set_class_state(cls, state)
+
+    def _packed_code(self, *arguments: Any) -> Any:
+        return self._noted(rebuild.packed_code(*arguments))
+
+    def _library_code(self, *arguments: Any) -> Any:
+        return self._noted(rebuild.library_code(*arguments))
+
+    def _make_code(self, *arguments: Any) -> Any:
+        if self._restoration.other_python is None:
+            return rebuild.make_code(*arguments)
+        return self._noted(MissingCode(f"it is code that only Python {self._restoration.other_python} can run"))
+
+    def _noted(self, code: Any) -> Any:
+        if isinstance(code, MissingCode):
+            self.learned.missing.append(code)
+        return code
+
     def _make_function(self, code: Any, variables: dict[str, Any], name: str, closure: Any) -> Any:
         if variables is self._restoration.session.namespace:
             used = names_of_function(code)
@@ -94,7 +126,12 @@ _SUPPLIED: dict[str, Any] = {
     "namespace": _ComponentUnpickler._namespace,
     "session_module": _ComponentUnpickler._session_module,
     "import_module": _ComponentUnpickler._import_module,
+    "make_code": _ComponentUnpickler._make_code,
     "make_function": _ComponentUnpickler._make_function,
+    "set_class_state": _ComponentUnpickler._set_class_state,
+    "packed_code": _ComponentUnpickler._packed_code,
+    "sourced_code": _ComponentUnpickler._sourced_code,
+    "library_code": _ComponentUnpickler._library_code,
 }
 
 
@@ -103,11 +140,15 @@ class Restoration:
 
     Args:
         live: return the living definition with a hidden id if that is to be used instead of the saved one, else None.
+        other_python: the minor version of Python that saved the components, if it is not the one that loads them.
     """
 
-    def __init__(self, session: Session, components: Iterable[SavedComponent], live: Any) -> None:
+    def __init__(
+        self, session: Session, components: Iterable[SavedComponent], live: Any, other_python: str | None = None
+    ) -> None:
         self.session = session
         self._live = live
+        self.other_python = other_python
         self.values: dict[str, Any] = {}
         self.records: dict[str, Record] = {}
         self.failures: dict[str, tuple[SavedComponent, BaseException]] = {}
@@ -157,6 +198,8 @@ class Restoration:
             # Its memo holds every object, and what stands for `member` holds it: a circle.
             unpickler.memo = {}
             self._loading.discard(component.id)
+        if unpickler.learned.missing:
+            raise CannotLoad(unpickler.learned.missing[0].reason)
         for member, value in values.items():
             if member.startswith(DEFINITION):
                 self.session.definitions.register(value, member)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import types
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal
 
@@ -37,6 +37,7 @@ from .pickler import Session, pickle_members
 from .recipes import registered
 from .restore import Restoration, RestoreOutcome, forget_missing
 from .snapshot import CapturePass, Outcome, Snapshot
+from .sources import Source
 from .verification import Check, Verdict, Verification
 
 __all__ = ["Component", "Lost", "RestoreOutcome", "SavedComponent", "SessionCapture", "Snapshot"]
@@ -93,6 +94,24 @@ class SessionCapture:
         self._has_run = True
         if self._run.calls:
             self._owes_everything = self._owes_everything or self._background.is_busy()
+
+    def compiled(self, codes: Iterable[types.CodeType], text: str, filename: str, first: int, flags: int) -> None:
+        """Take note of what a cell was compiled from.
+
+        Args:
+            codes: all that was made of it.
+            first: the line of `filename`, from 0, that is the cell's first.
+            flags: the compiler's, for the features imported from ``__future__``.
+        """
+        self._session.sources.compiled(codes, text, filename, first, flags)
+
+    def source_of(self, code: types.CodeType) -> Source | None:
+        """Return the source of a session function's code."""
+        return self._session.sources.of(code)
+
+    def sources(self) -> list[Source]:
+        """Return the sources of the code that lives, the oldest first."""
+        return self._session.sources.living()
 
     def end_run(self, *, ok: bool) -> None:
         """Owe what the run touched to the next capture, whether it succeeded or not."""

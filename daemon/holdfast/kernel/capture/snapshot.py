@@ -106,6 +106,7 @@ class CapturePass:
         self._dirty: dict[str, Record] = {}
         self._pointed: set[str] = set()
         self._counted_again: set[str] = set()
+        self._changed: set[str] = set()
         self.outcome = Outcome()
 
     def run(self, due: Iterable[str], unchanged: Iterable[str] = ()) -> Outcome:
@@ -339,6 +340,7 @@ class CapturePass:
         groups = [group for group in self._alive if group.pickled and self._groups.get(group.members[0]) is group]
         self._alive = []
         old = dict(self._dirty)
+        homes = {member: record.id for record in old.values() for member in record.members}
         taken: set[str] = set()
         for record in old.values():
             self._partition.drop(record)
@@ -350,7 +352,7 @@ class CapturePass:
             pointed.update(pickled.refs)
             pointed.update(pickled.own)
             pickled.met.clear()
-            self._place(group, pickled, old, taken)
+            self._place(group, pickled, old, homes, taken)
         for record_id in old.keys() - taken:
             self.outcome.removed.add(record_id)
         pickled = None
@@ -359,15 +361,16 @@ class CapturePass:
         self._dirty.clear()
         self._groups.clear()
         self._check_functions(pointed)
-        for record in self._partition.collect():
-            self.outcome.removed.add(record.id)
-            self.outcome.changed = [component for component in self.outcome.changed if component.id != record.id]
+        if gone := {record.id for record in self._partition.collect()}:
+            self.outcome.removed |= gone
+            self.outcome.changed = [component for component in self.outcome.changed if component.id not in gone]
 
-    def _place(self, group: Group, pickled: Pickled, old: dict[str, Record], taken: set[str]) -> None:
+    def _place(
+        self, group: Group, pickled: Pickled, old: dict[str, Record], homes: dict[str, str], taken: set[str]
+    ) -> None:
         started = time.perf_counter()
         mark = pages.fingerprint(group.members, pickled.stream, pickled.buffers)
-        own = set(group.members)
-        came_from = Counter(record.id for record in old.values() for member in record.members if member in own)
+        came_from = Counter([homes[member] for member in group.members if member in homes])
         identity = next((known for known, _ in came_from.most_common() if known not in taken), None)
         before = old.get(identity) if identity is not None else None
         if identity is None:
@@ -394,7 +397,9 @@ class CapturePass:
         if pickled.modules or pickled.classes:
             self.outcome.made_of[identity] = pickled.modules, pickled.classes
         if self._full or before is None or before.fingerprint != mark:
-            self.outcome.changed = [component for component in self.outcome.changed if component.id != identity]
+            if identity in self._changed:
+                self.outcome.changed = [component for component in self.outcome.changed if component.id != identity]
+            self._changed.add(identity)
             self.outcome.changed.append(
                 Component(
                     id=identity,

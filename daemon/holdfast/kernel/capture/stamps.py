@@ -13,6 +13,7 @@ from typing import Any
 
 from .definitions import Definitions
 from .kinds import ATOMS, DEFINITION, FREE, Kinds
+from .sources import Source
 
 Stamp = list[Any]
 
@@ -36,6 +37,8 @@ def stamp_of(members: Iterable[str], definitions: Definitions) -> Stamp | None:
                 _stamp_function(definition, stamp, kinds, definitions)
             elif isinstance(definition, type):
                 _stamp_class(definition, stamp, kinds, definitions)
+            elif type(definition) is Source:
+                stamp.append(definition)
             else:
                 return None
     except _Mutable:

@@ -23,6 +23,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from .. import sources
+
 MODULE = "_holdfast_kernel.capture.rebuild"
 for _depth in range(3):
     # The package and its parents under their name in the kernel; there this changes nothing.
@@ -72,6 +74,42 @@ def session_module() -> types.ModuleType:
 def make_code(*arguments: Any) -> types.CodeType:
     """Return a code object from the arguments of this Python version's ``types.CodeType``."""
     return types.CodeType(*arguments)
+
+
+def make_source(text: str, filename: str, first: int, order: int, flags: int) -> sources.Source:
+    """Return the source of a cell."""
+    return sources.Source(text, filename, first, order, flags)
+
+
+def packed_code(magic: int, data: bytes) -> types.CodeType | sources.MissingCode:
+    """Return code that only the Python with bytecode number `magic` can run."""
+    if magic == sources.MAGIC:
+        return sources.unpacked(data)
+    return sources.MissingCode("it was compiled from something other than a cell, by another version of Python")
+
+
+def sourced_code(
+    magic: int, data: bytes, source: sources.Source, place: sources.Place, free: tuple[str, ...] = ()
+) -> types.CodeType | sources.MissingCode:
+    """Return code that was compiled from a cell.
+
+    Args:
+        free: names of the variables of surrounding functions which it uses, in the order of the closure.
+    """
+    return sources.unpacked(data) if magic == sources.MAGIC else sources.compiled_again(source, place, free)
+
+
+def library_code(
+    magic: int, data: bytes, module: str, name: str, arguments: tuple[str, ...], free: tuple[str, ...]
+) -> types.CodeType | sources.MissingCode:
+    """Return code of an importable module: under another Python, what that module has under the same name there.
+
+    Args:
+        name: qualified, if the Python that saved it knew that.
+    """
+    if magic == sources.MAGIC:
+        return sources.unpacked(data)
+    return sources.found_in_library(module, name, arguments, free)
 
 
 def make_cell() -> types.CellType:
@@ -165,7 +203,13 @@ def _set_on_class(cls: type, name: str, value: Any) -> None:
 
 
 def set_class_state(cls: type, state: dict[str, Any]) -> None:
-    """Fill a class's namespace; ``"\\0registered"`` holds the virtual subclasses of an abstract class."""
+    """Fill a class's namespace.
+
+    Args:
+        state: its namespace; ``"\\0registered"`` holds the virtual subclasses of an abstract class, ``"\\0source"`` the
+            cell that defined it, if one did.
+    """
+    state.pop("\0source", None)
     registered = state.pop("\0registered", ())
     for name, value in state.items():
         _set_on_class(cls, name, value)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..._cloudpickle import code_arguments
 from .. import rebuild
+from ..sources import MAGIC, packed, signature
 
 if TYPE_CHECKING:
     from ..pickler import ComponentPickler
@@ -23,7 +24,17 @@ if TYPE_CHECKING:
 
 
 def _code(pickler: ComponentPickler, code: types.CodeType) -> Any:
-    return rebuild.make_code, code_arguments(code)
+    data = packed(code)
+    if data is None:
+        return rebuild.make_code, code_arguments(code)
+    known = pickler.session.sources.place_of(code)
+    if known is not None:
+        free = code.co_freevars
+        return rebuild.sourced_code, (MAGIC, data, *known, free) if free else (MAGIC, data, *known)
+    library = pickler.libraries.get(id(code))
+    if library is None:
+        return rebuild.packed_code, (MAGIC, data)
+    return rebuild.library_code, (MAGIC, data, library, *signature(code))
 
 
 def _cell(pickler: ComponentPickler, cell: types.CellType) -> Any:
