@@ -171,6 +171,8 @@ class KernelLife:
         try:
             await self.ensure()
         except KernelFailed as error:
+            if self.ended or self._restarting:
+                return
             logger.warning("no new kernel for %s: %s", self._client.place.key, error.message)
 
     async def restart(self, restore: bool) -> None:
@@ -260,11 +262,12 @@ class KernelLife:
             self._rebuilder.try_all_again()
             try:
                 brought = await self._bring_back(kernel, loaded, names)
+                if names is None and version is not None:
+                    await self._saver.set_head(loaded.record.version)
+                restored = await self._restorer.finish(kernel, brought)
                 if names is not None and self._settings.persist:
                     await self._saver.capture(kernel)
-                elif version is not None:
-                    await self._saver.set_head(loaded.record.version)
-                return await self._restorer.finish(kernel, brought)
+                return restored
             except KernelDied as error:
                 raise KernelFailed(
                     f"The kernel died while it restored ({error.death.cause}); the saved state is untouched."

@@ -122,7 +122,7 @@ class Rebuilder:
         problem = run_error(run, header.get("error"))
         if problem is not None:
             self._client.output(run, error_output(problem))
-            what = run.cause or f"{problem.ename}: {problem.evalue}"
+            what = run.cause or f"{problem.ename}: {problem.evalue}".removesuffix(": ")
             return f"The {where(cell)} was run again, and failed: {what}"
         made = [str(name) for name in header.get("made") or []]
         gone.difference_update(made)

@@ -208,6 +208,18 @@ def test_variables_are_listed_matched_and_shown(script: Path) -> None:
     assert "2" in holdfast("show", "a.py", "numbers", cwd=script.parent).stdout
 
 
+def test_what_is_missing_is_listed_with_the_cell_that_made_it(workspace: Path) -> None:
+    (workspace / "a.py").write_text("# %%\nx = [1]\n# %%\nlazy = (i for i in x)\n")
+    holdfast("run", "a.py", cwd=workspace)
+    assert "not there" not in holdfast("vars", "a.py", cwd=workspace).stderr
+    holdfast("stop", cwd=workspace)
+    missing = holdfast("vars", "a.py", "--match", "la*", cwd=workspace).stderr
+    assert "not there: lazy (generator): " in missing
+    assert missing.rstrip().endswith(". It was made by the cell at line 4, which needs x.")
+    told = holdfast("restore", "a.py", cwd=workspace)
+    assert "lazy" in told.stdout and "made by the cell at line 4" in told.stdout
+
+
 def test_variables_are_there_after_the_daemon_was_killed(script: Path) -> None:
     holdfast("run", "a.py", cwd=script.parent)
     [session] = document(holdfast("status", "--json", cwd=script.parent))["sessions"]

@@ -59,7 +59,7 @@ async def test_the_cell_is_found_in_a_run_of_the_whole_file_and_in_code_that_fai
         "# %% one\ngen = (i for i in [])\n# %% [rebuild]\nother = (i for i in [])\n# %%\ny = 2\n"
     )
     async with opened(folder) as client:
-        run = await client.request("holdfast/execute", {"textDocument": {"uri": client.uri("a.py")}})
+        run = await client.request("holdfast/execute", client.document("a.py"))
         cells = {lost["name"]: lost["cell"] for lost in run["state"]["skipped"]}
         assert (cells["gen"]["line"], cells["gen"]["index"], cells["gen"]["rebuild"]) == (1, 0, False)
         assert (cells["other"]["line"], cells["other"]["index"], cells["other"]["rebuild"]) == (3, 1, True)
@@ -146,7 +146,7 @@ async def test_a_rebuild_that_takes_too_long_is_interrupted(folder: Path) -> Non
     async with opened(folder, options={"rebuildTimeout": 0.2}) as client:
         await run_cells(client, "a.py")
         (folder / "gone").touch()
-        await client.request("holdfast/restart", {"textDocument": {"uri": client.uri("a.py")}})
+        await client.request("holdfast/restart", client.document("a.py"))
         told = await client.notified("holdfast/state/restored")
         assert "the run took longer than its timeout of 200 ms" in told["failed"][0]["reason"]
         assert await client.value("a.py", "x") == "1"
@@ -156,7 +156,7 @@ async def test_cells_that_are_not_marked_run_again_only_with_the_setting(folder:
     code = "gen = (i for i in 'ab')"
     async with opened(folder, options={"rebuild": "always"}) as client:
         await client.run("a.py", code)
-        await client.request("holdfast/restart", {"textDocument": {"uri": client.uri("a.py")}})
+        await client.request("holdfast/restart", client.document("a.py"))
         assert await client.value("a.py", "list(gen)") == "['a', 'b']"
     await until_gone(folder)
     (folder / "a.py").write_text(f"# %% [rebuild]\n{code}\n")
@@ -175,18 +175,50 @@ async def test_a_mark_that_is_set_or_taken_away_later_counts_and_the_stored_code
         file.write_text(
             "# %% [rebuild]\none = (i for i in 'ab')\n# %%\ntwo = (i for i in 'cd')\n# %%\nthree = iter_(7)\n"
         )
-        await client.request("holdfast/restart", {"textDocument": {"uri": client.uri("a.py")}})
+        await client.request("holdfast/restart", client.document("a.py"))
         assert await client.value("a.py", "list(one), list(three), 'two' in globals()") == "(['a', 'b'], [1], False)"
 
 
 async def test_what_could_not_be_loaded_is_made_again_by_the_cell_that_made_it(folder: Path) -> None:
+    text = "# %%{mark}\nimport library\nthing = library.Thing()\n# %%\nthing.y = 2\nz = 3\n"
     (folder / "library.py").write_text("class Thing:\n    x = 1\n")
-    (folder / "a.py").write_text("# %% [rebuild]\nimport library\nthing = library.Thing()\n# %%\nthing.y = 2\nz = 3\n")
+    (folder / "a.py").write_text(text.format(mark=""))
     async with opened(folder) as client:
         assert [run["state"]["skipped"] for run in await run_cells(client, "a.py")] == [[], []]
         (folder / "library.py").write_text("def Thing():\n    return [1]\n")
         os.kill((await client.session("a.py"))["pid"], signal.SIGKILL)
         told = await client.notified("holdfast/state/restored")
-        assert told["failed"] == []
-        assert [rebuilt["names"] for rebuilt in told["rebuilt"]] == [["thing"]]
+        assert [(lost["name"], lost["cell"]["line"]) for lost in told["failed"]] == [("thing", 1)]
+        (folder / "a.py").write_text(text.format(mark=" [rebuild]"))
+        outcome = await client.request("holdfast/state/restore", {**client.document("a.py"), "names": ["thing"]})
+        assert outcome["success"]
+        assert [rebuilt["names"] for rebuilt in outcome["rebuilt"]] == [["thing"]]
+        os.kill((await client.session("a.py"))["pid"], signal.SIGKILL)
         assert await client.value("a.py", "thing, z") == "([1], 3)"
+
+
+async def test_a_rollback_makes_again_what_the_failed_cell_used_up_and_what_is_left_out(folder: Path) -> None:
+    text = "# %%\nkept = [1]\n__skip_persist__ = ['big']\n# %% [rebuild]\nbig = bytes(9)\ngen = iter_(kept)\n"
+    (folder / "a.py").write_text(text)
+    async with opened(folder) as client:
+        await client.run("a.py", "def iter_(v): yield from v")
+        await run_cells(client, "a.py")
+        await client.run("a.py", "kept.append(2); next(gen); 1 / 0", options={"rollbackOnError": True})
+        assert await client.value("a.py", "kept, list(gen), len(big)") == "([1], [1], 9)"
+
+
+async def test_a_restart_while_a_cell_is_run_again_ends_it_and_begins_anew(folder: Path) -> None:
+    text = (
+        "# %% [rebuild]\nimport os, time\n"
+        "if os.path.exists('gone'):\n    print('waiting', flush=True); time.sleep(60)\n"
+        "one = (i for i in 'ab')\n"
+    )
+    (folder / "a.py").write_text(text)
+    async with opened(folder) as client:
+        await run_cells(client, "a.py")
+        (folder / "gone").touch()
+        os.kill((await client.session("a.py"))["pid"], signal.SIGKILL)
+        await client.notified("holdfast/output", lambda params: params["output"].get("text") == "waiting\n")
+        (folder / "gone").unlink()
+        await client.request("holdfast/restart", client.document("a.py"))
+        assert await client.value("a.py", "list(one)") == "['a', 'b']"

@@ -143,4 +143,4 @@ def missing(variable: dict[str, Any]) -> str:
     if cell.get("line") is None:
         return lost(variable)
     needs = f", which needs {names(variable['needs'], most=4)}" if variable.get("needs") else ""
-    return f"{lost(variable)} It was made by the cell at line {cell['line'] + 1}{needs}."
+    return f"{lost(variable).rstrip('.')}. It was made by the cell at line {cell['line'] + 1}{needs}."
