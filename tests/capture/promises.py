@@ -517,6 +517,51 @@ PLAIN: dict[str, tuple[list[str], list[str]]] = {
             "s.read() == 'bc' and b.read() == b'bc' and c.closed and c.name == p",
         ],
     ),
+    "locks, queues and what threads share": (
+        [
+            "import threading, queue, contextvars, asyncio",
+            "e = threading.Event(); e.set(); s = threading.Semaphore(3); s.acquire(); b = threading.Barrier(2); r = threading.RLock(); c = threading.Condition(r)",
+            "part = [1]; q = queue.Queue(5); q.put(part); p = queue.PriorityQueue(); p.put(2); p.put(1); l = queue.LifoQueue(); l.put(1); l.put(2)",
+            "sq = queue.SimpleQueue(); sq.put(1); sq.put(part); sq.put(3); sq.get(); same = [sq, e]",
+            "loc = threading.local(); loc.v = part; a = asyncio.Event(); a.set()",
+            "cv = contextvars.ContextVar('cv', default=part); cw = contextvars.ContextVar('cw'); cw.set(part); ctx = contextvars.Context(); ctx.run(cv.set, 7); cvs = {cv: 1}",
+            "def ask(): return cv.get()",
+        ],
+        [
+            "e.is_set() and s._value == 2 and b.parties == 2 and c._lock is r and r.acquire(False) and a.is_set()",
+            "same == [sq, e] and sq.qsize() == 2 and sq.get() is part and sq.get() == 3",
+            "q.get() is part and q.maxsize == 5 and p.get() == 1 and l.get() == 2",
+            "loc.v is part and cv.get() is part and cw.get() is part and ctx[cv] == 7 and cv.name == 'cv' and cv in cvs and ask() is part",
+        ],
+    ),
+    "databases": (
+        [
+            "import sqlite3; c = sqlite3.connect(':memory:'); c.row_factory = sqlite3.Row; held = [c]",
+            "c.execute('create table t (a, b)'); c.execute('insert into t values (1, 2)'); c.commit(); row = c.execute('select * from t').fetchone()",
+        ],
+        [
+            "held[0] is c and dict(c.execute('select * from t').fetchone()) == {'a': 1, 'b': 2}",
+            "row['b'] == 2 and tuple(row) == (1, 2)",
+        ],
+    ),
+    "small things of the standard library": (
+        [
+            "import re, struct, random, functools, json, argparse, weakref, ctypes, logging",
+            "m = re.search('(b)(x)?', 'abab', re.I); ms = list(re.finditer('a', 'aaa')); st = struct.Struct('<IH'); sr = random.SystemRandom(); key = functools.cmp_to_key(lambda a, b: b - a)",
+            "dec = json.JSONDecoder(parse_int=float); log = logging.getLogger('a.b')",
+            "ap = argparse.ArgumentParser(); ap.add_argument('--q', default=argparse.SUPPRESS, help=argparse.SUPPRESS); sub = ap.add_subparsers(dest='cmd'); go = sub.add_parser('go'); go.add_argument('n', type=int)",
+            "class A:\n    def m(self): return self\na = A(); wm = weakref.WeakMethod(a.m); said = []; fin = weakref.finalize(a, said.append, 1); fin.atexit = False",
+            "ca = (ctypes.c_int * 3)(1, 2, 3); ci = ctypes.c_double(2.5)",
+        ],
+        [
+            "m.span() == (1, 2) and m.groups() == ('b', None) and m.re.flags & re.I and [x.start() for x in ms] == [0, 1, 2]",
+            "st.pack(1, 2) == b'\\x01\\0\\0\\0\\x02\\0' and 0 <= sr.random() < 1 and sorted([1, 3, 2], key=key) == [3, 2, 1]",
+            "dec.decode('[1]') == [1.0] and type(dec.decode('1')) is float and log is logging.getLogger('a.b')",
+            "vars(ap.parse_args(['go', '3'])) == {'cmd': 'go', 'n': 3} and '--q' not in ap.format_help()",
+            "wm()() is a and fin.alive and fin.peek()[0] is a and fin.peek()[1].__self__ is said and not fin.atexit",
+            "list(ca) == [1, 2, 3] and ci.value == 2.5",
+        ],
+    ),
     "types that the user registered": (
         [
             "import holdfast",

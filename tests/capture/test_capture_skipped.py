@@ -31,10 +31,10 @@ def test_the_reason_says_what_it_is_and_where_it_lies() -> None:
         ("(i for i in [])", "generator"),
         ("__import__('os').fdopen(__import__('os').pipe()[0])", "TextIOWrapper"),
         ("__import__('socket').socket()", "socket"),
-        ("__import__('sqlite3').connect(':memory:')", "Connection"),
+        ("__import__('sqlite3').connect(':memory:').cursor()", "Cursor"),
         ("__import__('threading').Thread()", "Thread"),
         ("__import__('sys')._getframe()", "frame"),
-        ("__import__('contextvars').ContextVar('x')", "ContextVar"),
+        ("__import__('contextvars').ContextVar('x').set(1)", "Token"),
     ],
 )
 def test_each_loss_has_a_remedy(make: str, word: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections import deque
+from pickle import PicklingError
 from typing import Any
 
 from .components import Lost
@@ -12,30 +13,34 @@ _LOOK_AT = 20_000
 """Objects looked at to find where the one that failed lies."""
 
 _REMEDIES = {
-    "generator": "keep the values instead, e.g. list(…), or make it again in the cell that uses it",
-    "coroutine": "await it, and keep its result",
-    "async_generator": "keep the values instead, or make it again in the cell that uses it",
     "socket": "open the connection in the cell that uses it",
     "thread": "start it in the cell that uses it, and keep its results",
-    "Thread": "start it in the cell that uses it, and keep its results",
-    "Task": "await it, and keep its result",
-    "Future": "wait for it, and keep its result",
-    "Popen": "start it in the cell that uses it, and keep its output",
     "TextIOWrapper": "open the file in the cell that uses it, and keep its path or contents",
     "BufferedReader": "open the file in the cell that uses it, and keep its path or contents",
     "BufferedWriter": "open the file in the cell that uses it, and keep its path or contents",
     "FileIO": "open the file in the cell that uses it, and keep its path or contents",
     "Connection": "connect in the cell that uses it, and keep what it returned",
     "Cursor": "connect in the cell that uses it, and keep what it returned",
+    "HASH": "keep its digest, or make it again from the data",
+    "reader": "make it in the cell that uses it, or keep its rows: list(…)",
+    "DictReader": "make it in the cell that uses it, or keep its rows: list(…)",
+    "writer": "make it again over its file in the cell that uses it",
+    "_FuncPtr": "load the library in the cell that uses it",
+    "PyCStructType": "define the structure in the cell that uses it, and keep its values",
+    "_Pointer": "pointers mean nothing in another process; keep what it points at",
+    "SSLContext": "make it in the cell that uses it",
+    "DirEntry": "keep its path",
+    "Token": "reset the variable before the cell ends",
     "frame": "keep the values that you need of it instead",
     "traceback": "keep traceback.format_exception(…) of it instead",
-    "lock": "release it before the cell ends",
-    "RLock": "release it before the cell ends",
     "mmap": "map the file in the cell that uses it, or keep a copy: bytes(…)",
     "ufunc": "keep the function that it was made of, and make it again in the cell that uses it",
     "memmap": "open it in the cell that uses it, or keep a copy: numpy.array(…)",
 }
-_REMEDY = "make it again in the cell that uses it, or keep the values that you need of it in variables of their own"
+_REMEDY = (
+    "make it again in the cell that uses it, keep the values that you need of it in variables of their own, "
+    "or say how it is kept with holdfast.register"
+)
 
 
 class Unfaithful(Exception):
@@ -67,19 +72,19 @@ def describe(name: str, value: object, error: BaseException, culprit: object) ->
         return Lost(name, type_name(value), reason, "keep it in a flat form, e.g. lists with indices instead of links")
     message = _message(error)
     try:
-        return _located(name, value, message, culprit)
+        return _located(name, value, message, culprit, getattr(error, "remedy", None))
     except Exception:  # noqa: BLE001 - an object that answers no questions
         return Lost(name, type_name(value), f"a {type_name(value)} can't be saved: {message}", _REMEDY)
 
 
-def _located(name: str, value: object, message: str, culprit: object) -> Lost:
+def _located(name: str, value: object, message: str, culprit: object, remedy: str | None) -> Lost:
     if culprit is value or culprit is None:
         reason = f"a {type_name(value)} can't be saved: {message}"
     else:
         path = path_to(value, culprit)
         where = f" (at {path})" if path else ""
         reason = f"holds a {type_name(culprit)}{where} that can't be saved: {message}"
-    return Lost(name, type_name(value), reason, remedy_for(value if culprit is None else culprit))
+    return Lost(name, type_name(value), reason, remedy or remedy_for(value if culprit is None else culprit))
 
 
 def remedy_for(value: object) -> str:
@@ -95,7 +100,7 @@ def _message(error: BaseException) -> str:
         text = str(error).strip() or type(error).__name__
     except Exception:  # noqa: BLE001 - the exception is user code
         text = ""
-    if isinstance(error, (TypeError, AttributeError)) or type(error).__name__ == "PicklingError":
+    if isinstance(error, (TypeError, AttributeError, PicklingError)):
         return text[:300] or type(error).__name__
     return f"{type(error).__name__}: {text}"[:300]
 

@@ -6,7 +6,6 @@ import importlib
 import io
 import os
 import stat
-import tempfile
 import weakref
 from hashlib import blake2b
 from typing import Any
@@ -87,6 +86,8 @@ def _is_same(about: os.stat_result, path: Any, known: dict[str, Any]) -> bool:
 
 def unnamed_file(contents: bytes, mode: str) -> io.FileIO:
     """Return a temporary file without a name, with what was in it."""
+    import tempfile
+
     with tempfile.TemporaryFile() as temporary:
         temporary.write(contents)
         temporary.flush()
@@ -140,6 +141,8 @@ _CLOSED_MODES = {"BufferedReader": "rb", "BufferedWriter": "wb", "BufferedRandom
 
 def temporary_file() -> Any:
     """Return a ``NamedTemporaryFile`` with nothing in it."""
+    import tempfile
+
     kind: Any = vars(tempfile)["_TemporaryFileWrapper"]
     return kind.__new__(kind)
 
@@ -157,6 +160,8 @@ def temporary_directory(name: str, alive: bool, attributes: dict[str, Any]) -> A
     """
     if alive and not os.path.isdir(name):  # noqa: PTH112
         raise Unavailable(f"the temporary folder {name} is gone")
+    import tempfile
+
     kind: Any = tempfile.TemporaryDirectory
     made = kind.__new__(kind)
     made.__dict__.update(attributes)

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 from ..._cloudpickle import code_arguments
 from .. import rebuild
 from ..sources import MAGIC, packed, signature
+from .registry import CannotKeep, Recipe
 
 if TYPE_CHECKING:
     from ..pickler import ComponentPickler
-    from .registry import Recipe
 
 
 def _code(pickler: ComponentPickler, code: types.CodeType) -> Any:
@@ -143,9 +143,9 @@ def _field_kind(pickler: ComponentPickler, sentinel: Any) -> Any:
 
 def _lock(pickler: ComponentPickler, lock: Any) -> Any:
     kind = "RLock" if isinstance(lock, _RLOCK) else "Lock"
-    held = lock._is_owned() if kind == "RLock" else lock.locked()
-    if held:
-        raise PicklingError("a lock that is held right now can't be saved")
+    # The only way to know of an RLock in every version whether another thread holds it.
+    if repr(lock).startswith("<locked"):
+        raise CannotKeep("it is held right now", "release it before the cell ends")
     return rebuild.lock, (kind,)
 
 
@@ -209,7 +209,29 @@ def exception(pickler: ComponentPickler, error: BaseException) -> Any:
     return (*made, state, None, None, rebuild.chain_exception)
 
 
+def _running(pickler: ComponentPickler, generator: Any) -> Any:
+    kind = type(generator).__name__.replace("_", " ")
+    code = next(
+        getattr(generator, f"{prefix}_code") for prefix in ("gi", "cr", "ag") if hasattr(generator, f"{prefix}_code")
+    )
+    file = code.co_filename.rpartition("/")[2]
+    raise CannotKeep(
+        f"it is in the middle of running {generator.__qualname__}, line {code.co_firstlineno} of {file}",
+        _REMEDIES[kind],
+    )
+
+
+_REMEDIES = {
+    "generator": "keep the values instead, e.g. list(…), or make it again in the cell that uses it",
+    "async generator": "keep the values instead, or make it again in the cell that uses it",
+    "coroutine": "await it, and keep its result",
+}
+
+
 RECIPES: dict[type, Recipe] = {
+    types.GeneratorType: _running,
+    types.CoroutineType: _running,
+    types.AsyncGeneratorType: _running,
     types.CodeType: _code,
     types.CellType: _cell,
     types.MethodType: _method,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from pickle import PicklingError
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,6 +14,13 @@ Recipe = Callable[["ComponentPickler", Any], Any]
 
 TABLES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("builtins", "itertools"), ("iterators",)),
+    **dict.fromkeys(("_asyncio", "_queue", "_thread", "asyncio", "concurrent"), ("threads",)),
+    **dict.fromkeys(("multiprocessing", "subprocess", "threading"), ("threads",)),
+    **dict.fromkeys(
+        ("_ctypes", "_json", "_struct", "argparse", "ctypes", "functools", "random", "re", "weakref"), ("small",)
+    ),
+    "_contextvars": ("contexts",),
+    "sqlite3": ("databases",),
     **dict.fromkeys(("_io", "bz2", "gzip", "lzma", "tarfile", "tempfile", "zipfile"), ("files",)),
     "logging": ("handlers",),
     "numpy": ("ufuncs", "masked_arrays"),
@@ -33,6 +41,14 @@ The module is the type's ``__module__``.
 """
 
 _Key = tuple[str, str]
+
+
+class CannotKeep(PicklingError):
+    """A recipe's refusal to take an object apart; the reason continues "a … can't be saved: "."""
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__(reason)
+        self.remedy = remedy
 
 
 def plain(pickler: ComponentPickler, thing: Any) -> Any:

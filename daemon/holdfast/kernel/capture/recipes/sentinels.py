@@ -23,9 +23,10 @@ def _has_slots(kind: type) -> bool:
 
 
 class PlainObjects:
-    """The bare ``object()`` sentinels which imported modules keep as globals, by id."""
+    """The objects of a type which imported modules keep as globals, by id: the bare ``object()`` sentinels."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: type = object) -> None:
+        self._kind = kind
         self._modules = 0
         self._found: dict[int, tuple[str, str]] = {}
 
@@ -38,6 +39,6 @@ class PlainObjects:
                 for name, module in tuple(sys.modules.items())
                 if name not in ("__main__", "__mp_main__") and isinstance(module, types.ModuleType)
                 for key, value in tuple(vars(module).items())
-                if type(value) is object
+                if type(value) is self._kind
             }
         return self._found.get(id(thing))
