@@ -552,6 +552,7 @@ PLAIN: dict[str, tuple[list[str], list[str]]] = {
             "ap = argparse.ArgumentParser(); ap.add_argument('--q', default=argparse.SUPPRESS, help=argparse.SUPPRESS); sub = ap.add_subparsers(dest='cmd'); go = sub.add_parser('go'); go.add_argument('n', type=int)",
             "class A:\n    def m(self): return self\na = A(); wm = weakref.WeakMethod(a.m); said = []; fin = weakref.finalize(a, said.append, 1); fin.atexit = False",
             "ca = (ctypes.c_int * 3)(1, 2, 3); ci = ctypes.c_double(2.5)",
+            "import sys, threading; mt = threading.main_thread(); about = [sys.version_info, sys.flags, sys.implementation]; li = type(iter([]))",
         ],
         [
             "m.span() == (1, 2) and m.groups() == ('b', None) and m.re.flags & re.I and [x.start() for x in ms] == [0, 1, 2]",
@@ -560,6 +561,7 @@ PLAIN: dict[str, tuple[list[str], list[str]]] = {
             "vars(ap.parse_args(['go', '3'])) == {'cmd': 'go', 'n': 3} and '--q' not in ap.format_help()",
             "wm()() is a and fin.alive and fin.peek()[0] is a and fin.peek()[1].__self__ is said and not fin.atexit",
             "list(ca) == [1, 2, 3] and ci.value == 2.5",
+            "mt is threading.main_thread() and about[0] is sys.version_info and about[2].name == sys.implementation.name and li is type(iter([]))",
         ],
     ),
     "types that the user registered": (

@@ -144,3 +144,21 @@ def test_an_rlock_that_another_thread_holds_is_named() -> None:
     session.execute("del t")
     (lost,) = session.save().skipped
     assert "held right now" in lost.reason
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "import sqlite3; x = sqlite3.connect(':memory:'); x.execute('CREATE TABLE t (a)'); x.commit()",
+        "x = open(__import__('os').__file__); x.readline()",
+        "x = open(__import__('os').devnull, 'w'); x.write('a')",
+        "import itertools; x = itertools.chain([1], [2]); next(x)",
+        "import queue; x = queue.Queue(); x.put([1])",
+        "import threading; x = threading.Event()",
+    ],
+)
+def test_what_only_the_session_refers_to_is_not_looked_at_by_every_run(cell: str) -> None:
+    session = Session()
+    assert not session.run(cell).skipped
+    session.execute("len('a')")
+    assert "x" not in session.capture._due(full=False)

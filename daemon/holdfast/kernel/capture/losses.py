@@ -29,6 +29,7 @@ _REMEDIES = {
     "PyCStructType": "define the structure in the cell that uses it, and keep its values",
     "_Pointer": "pointers mean nothing in another process; keep what it points at",
     "SSLContext": "make it in the cell that uses it",
+    "SRE_Scanner": "keep the matches instead: list(…)",
     "DirEntry": "keep its path",
     "Token": "reset the variable before the cell ends",
     "frame": "keep the values that you need of it instead",

@@ -113,6 +113,10 @@ def reduce_class(pickler: ComponentPickler, cls: Any) -> Any:
     if cls in _BUILTIN_TYPES:
         return rebuild.builtin_type, (_BUILTIN_TYPES[cls],)
     if not cls.__flags__ & 1 << 9:  # Py_TPFLAGS_HEAPTYPE: made by a class statement, not by the interpreter
+        for name, value in vars(sys.modules["_collections_abc"]).items():
+            if value is cls:
+                # It names the types of iterators, which have no other name.
+                return rebuild.module_entry, ("_collections_abc", name)
         raise pickle.PicklingError(f"the type {cls.__qualname__} of {cls.__module__} can't be imported")
     pointer = pickler.point_at(cls)
     if pointer is not None:

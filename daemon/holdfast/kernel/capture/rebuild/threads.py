@@ -20,6 +20,11 @@ def fill_queue(made: Any, items: list[Any]) -> None:
         made.put(item)
 
 
+def main_thread() -> threading.Thread:
+    """Return the thread that runs the cells."""
+    return threading.main_thread()
+
+
 def local() -> Any:
     """Return a ``threading.local``."""
     return threading.local()

@@ -153,6 +153,14 @@ _LOCK = type(rebuild.lock("Lock"))
 _RLOCK = type(rebuild.lock("RLock"))
 
 
+def _about_python(pickler: ComponentPickler, thing: Any) -> Any:
+    """``sys.version_info`` and its like: of the Python that runs, not of the one that ran."""
+    for name, value in vars(sys).items():
+        if value is thing:
+            return pickler.known_as(rebuild.module_entry, ("sys", name), thing)
+    return NotImplemented
+
+
 def _environment(pickler: ComponentPickler, environment: Any) -> Any:
     return (rebuild.global_object, ("os", "environ")) if environment is os.environ else NotImplemented
 
@@ -260,6 +268,10 @@ RECIPES: dict[type, Recipe] = {
     _LOCK: _lock,
     _RLOCK: _lock,
     type(os.environ): _environment,
+    **{
+        type(value): _about_python
+        for value in (sys.version_info, sys.flags, sys.float_info, sys.int_info, sys.hash_info, sys.thread_info)
+    },
     memoryview: _memory_view,
 }
 """By exact type."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import tempfile
@@ -49,9 +50,20 @@ def _connection(pickler: ComponentPickler, connection: Any) -> Any:
         connection.text_factory = factory
     if (autocommit := getattr(connection, "autocommit", -1)) != -1:
         options["autocommit"] = autocommit
+    pickler.weak[id(connection)] -= _own_references(connection)
     state = {"row_factory": connection.row_factory, "text_factory": factory, "settings": settings}
     made = rebuild.connection, (main, contents, attached, options)
     return (*made, state, None, None, rebuild.set_connection_state)
+
+
+def _own_references(connection: Any) -> int:
+    """Return how often its cache of statements refers to it."""
+    count = 0
+    for cache in gc.get_referents(connection):
+        for part in gc.get_referents(cache) if type(cache).__name__ == "_lru_cache_wrapper" else ():
+            count += part is connection
+            count += sum(value is connection for value in part.values()) if type(part) is dict else 0
+    return count
 
 
 def _ask(connection: Any, question: str) -> list[Any]:

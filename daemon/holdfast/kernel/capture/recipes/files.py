@@ -38,6 +38,10 @@ def _text(pickler: ComponentPickler, text: io.TextIOWrapper) -> Any:
         buffer: Any = text.buffer
     except ValueError as error:
         raise PicklingError(str(error)) from error
+    raw = getattr(buffer, "raw", None)
+    if raw is not None and sum(part is raw for part in gc.get_referents(text)):
+        # A reference that pickling doesn't meet.
+        pickler.weak[id(raw)] -= 1
     options: dict[str, Any] = {"encoding": text.encoding, "errors": text.errors}
     attributes = dict(text.__dict__)
     if text.closed:

@@ -30,6 +30,8 @@ def _local(pickler: ComponentPickler, local: Any) -> Any:
 
 
 def _thread(pickler: ComponentPickler, thread: Any) -> Any:
+    if thread is sys.modules["threading"].main_thread():
+        return pickler.known_as(rebuild.main_thread, (), thread)
     raise CannotKeep("threads end with their process", "start it in the cell that uses it, and keep its results")
 
 
