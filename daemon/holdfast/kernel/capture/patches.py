@@ -143,7 +143,8 @@ def _is_foreign(value: Any, package: str) -> bool:
 
 
 def _is_holder(thing: Any) -> bool:
-    return isinstance(thing, (types.ModuleType, type))
+    # isinstance() asks the object for its class: that is code of the user's.
+    return issubclass(type(thing), (types.ModuleType, type))
 
 
 def _own(holder: Any, name: str) -> Any:
