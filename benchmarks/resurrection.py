@@ -36,7 +36,9 @@ _NETWORK_WORDS = ("urlopen error", "Connection refused", "Name or service not kn
 _SHOWN = 6
 
 
-def judge(mode: str, script: Path, *, interpreter: str, limit: float, folder: Path) -> dict[str, Any]:
+def judge(
+    mode: str, script: Path, *, interpreter: str, limit: float, folder: Path, kernel_only: bool = False
+) -> dict[str, Any]:
     """Run a script in one mode and say what became of it.
 
     Returns:
@@ -47,9 +49,10 @@ def judge(mode: str, script: Path, *, interpreter: str, limit: float, folder: Pa
     place = Workplace(folder, script)
 
     def through(*, interrupted: bool) -> Record:
+        options: dict[str, Any] = {"interpreter": interpreter, "interrupted": interrupted, "limit": limit}
         if mode == "holdfast":
-            return holdfast(place, cells, interpreter=interpreter, interrupted=interrupted, limit=limit)
-        return peer(place, cells, keep=mode, interpreter=interpreter, interrupted=interrupted, limit=limit)
+            return holdfast(place, cells, kernel_only=kernel_only, **options)
+        return peer(place, cells, keep=mode, **options)
 
     try:
         return result | _judged(result, through)
@@ -207,6 +210,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--limit", type=float, default=60.0, help="seconds for an uninterrupted run; default 60")
     parser.add_argument("--interpreter", default=sys.executable, help="the Python that runs the cells")
+    parser.add_argument("--kernel-only", action="store_true", help="leave the daemon alive")
     arguments = parser.parse_args()
     modes = list(MODES) if arguments.mode == "all" else [arguments.mode]
     results = Results(arguments.json)
@@ -225,7 +229,14 @@ def main() -> int:
     def work(item: tuple[int, str, Path, str]) -> None:
         number, name, script, mode = item
         folder = base / f"{number}-{mode}"
-        result = judge(mode, script, interpreter=arguments.interpreter, limit=arguments.limit, folder=folder)
+        result = judge(
+            mode,
+            script,
+            interpreter=arguments.interpreter,
+            limit=arguments.limit,
+            folder=folder,
+            kernel_only=arguments.kernel_only,
+        )
         results.add(name, mode, result)
         _say(name, mode, result)
 

@@ -220,6 +220,11 @@ class _Daemon:
         lines: dict[str, str] = json.loads(target.read_text(errors="surrogatepass"))
         return lines
 
+    def kill_kernel(self) -> None:
+        for session in self.request("holdfast/sessions", None, 60):
+            if session["textDocument"]["uri"] == self._uri and session.get("pid"):
+                os.kill(session["pid"], signal.SIGKILL)
+
     def kill(self) -> None:
         self._place.kill()
         self._process.wait()
@@ -230,7 +235,15 @@ class _Daemon:
         self._reader.join(10)
 
 
-def holdfast(place: Workplace, cells: list[Cell], *, interpreter: str, interrupted: bool, limit: float) -> Record:
+def holdfast(
+    place: Workplace,
+    cells: list[Cell],
+    *,
+    interpreter: str,
+    interrupted: bool,
+    limit: float,
+    kernel_only: bool = False,
+) -> Record:
     """Run a script's cells in daemons of Holdfast.
 
     Args:
@@ -239,6 +252,7 @@ def holdfast(place: Workplace, cells: list[Cell], *, interpreter: str, interrupt
         interpreter: the Python of the kernel.
         interrupted: whether daemon and kernel are killed after each cell.
         limit: seconds that all cells together may take, or each one when interrupted.
+        kernel_only: whether the daemon is left alive.
 
     Raises:
         TooSlow: it took longer.
@@ -262,7 +276,9 @@ def holdfast(place: Workplace, cells: list[Cell], *, interpreter: str, interrupt
             if result["status"] != "ok":
                 record.error = result.get("error") or {"ename": result["status"], "evalue": "", "traceback": []}
                 return record
-            if interrupted:
+            if interrupted and kernel_only:
+                daemon.kill_kernel()
+            elif interrupted:
                 daemon.kill()
                 daemon = None
         daemon = daemon or _Daemon(place, interpreter)
@@ -287,7 +303,7 @@ def peer(
     started = time.monotonic()
     record = Record()
     codes = [(cell.code_line, cell.code) for cell in cells if cell.kind == "code"]
-    task = {"script": str(place.script), "cells": codes, "keep": keep if interrupted else None}
+    task: dict[str, Any] = {"script": str(place.script), "cells": codes, "keep": keep if interrupted else None}
     task |= {"state": str(place.state), "report": str(place.report)}
     parts = [(index, index + 1) for index in range(len(codes))] if interrupted else [(0, len(codes))]
     environment = {**place.environment(), "MPLBACKEND": "module://resurrection_figures", "PYTHONPATH": str(HERE)}
