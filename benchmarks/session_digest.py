@@ -265,7 +265,7 @@ class _Walk:
             mask = getattr(thing, "_mask", None)
             if isinstance(mask, numpy.ndarray):
                 self._inside(f"{path}._mask", mask)
-        flags = "".join(letter for letter, name in _FLAGS if getattr(plain.flags, name))
+        flags = "".join(letter for letter, flag in _FLAGS if plain.flags.num & flag)
         what = f"{type(thing).__name__} {plain.dtype!r} {plain.shape} {flags}"
         if plain.dtype.hasobject:
             for index, item in enumerate(plain.ravel().tolist()):
@@ -414,7 +414,8 @@ class _Walk:
         return _name(kind)
 
 
-_FLAGS = (("C", "c_contiguous"), ("F", "f_contiguous"), ("W", "writeable"))
+_FLAGS = (("C", 0x1), ("F", 0x2), ("A", 0x100), ("W", 0x400))
+"""Asked by number, since for some arrays asking for ``writeable`` warns."""
 
 
 def _repr(thing: Any) -> str:

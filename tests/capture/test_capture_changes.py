@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 from sessions import Session
 
@@ -195,3 +197,13 @@ def test_a_class_that_is_in_no_module_hinders_nothing() -> None:
     session.execute("C = type('C', (), {'__module__': None})\nc = C()\na = 1")
     assert session.capture.expected_seconds() >= 0
     assert "a" in session.save().names_changed
+
+
+def test_saving_gives_no_warning_that_only_looking_at_an_array_gives() -> None:
+    pytest.importorskip("numpy")
+    session = Session()
+    session.execute("import numpy; wide, high = numpy.broadcast_arrays([1, 2, 3], [[1], [2]])")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        session.save()
+    assert session.reborn().value("wide.tolist(), high.tolist()") == session.value("wide.tolist(), high.tolist()")

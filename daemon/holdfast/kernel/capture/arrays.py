@@ -95,6 +95,14 @@ _CYTHON_VIEWS = frozenset(["memoryview", "_memoryviewslice"])
 """Types, one in each compiled module, of what Cython makes of a memoryview in a variable; ``base`` is what it shows."""
 
 
+def is_writeable(array: Any) -> bool:
+    """Whether an array may be written to; asked without the warning that numpy has for arrays of `broadcast_arrays`."""
+    return bool(array.flags.num & _WRITEABLE)
+
+
+_WRITEABLE = 0x400  # NPY_ARRAY_WRITEABLE
+
+
 def _nothing() -> None:
     return None
 
@@ -113,7 +121,7 @@ def _is_compact(array: Any) -> bool:
 
 
 def _reduce_owner(numpy: Any, cls: type, array: Any) -> Any:
-    writeable = array.flags.writeable
+    writeable = is_writeable(array)
     if array.dtype.hasobject:
         items = list(array.ravel(order="K"))
         made = rebuild.object_array, (cls, array.shape, _axes(array))
@@ -131,7 +139,7 @@ def _reduce_view(numpy: Any, cls: type, array: Any, root: Any) -> Any:
     if not array.size or not 0 <= offset <= size:
         return _reduce_owner(numpy, cls, array.copy(order="K"))
     return rebuild.array_view, (
-        cls, root, offset, array.dtype, array.shape, array.strides, array.flags.writeable,
+        cls, root, offset, array.dtype, array.shape, array.strides, is_writeable(array),
     )  # fmt: skip
 
 
@@ -149,7 +157,7 @@ def _reduce_shown(pickler: ComponentPickler, numpy: Any, array: Any) -> Any:
         if isinstance(attribute, types.GetSetDescriptorType):
             memory = compiled.memory_of(owner, name)
             if memory is not None and 0 <= (offset := _start(array) - _start(memory)) < memory.nbytes:
-                place = (offset, array.dtype, array.shape, array.strides, array.flags.writeable)
+                place = (offset, array.dtype, array.shape, array.strides, is_writeable(array))
                 return compiled.array_of, (type(array), owner, name, *place)
     return None
 
