@@ -564,6 +564,18 @@ PLAIN: dict[str, tuple[list[str], list[str]]] = {
             "mt is threading.main_thread() and about[0] is sys.version_info and about[2].name == sys.implementation.name and li is type(iter([]))",
         ],
     ),
+    "csv readers and writers go on in their files": (
+        [
+            "import csv, tempfile, os; d = tempfile.mkdtemp(); p = os.path.join(d, 'a.csv')",
+            "f = open(p, 'w', newline=''); w = csv.DictWriter(f, ['a', 'b'], delimiter=';'); w.writeheader(); w.writerow({'a': 1, 'b': 2}); w.writerow({'a': 3, 'b': 4})",
+            "f.flush(); g = open(p, newline=''); r = csv.DictReader(g, delimiter=';'); first = next(r); plain = csv.reader(['x', '\"y\"'], quoting=csv.QUOTE_ALL); next(plain)",
+        ],
+        [
+            "r.line_num == 2 and next(r) == {'a': '3', 'b': '4'} and r.line_num == 3 and next(plain) == ['y'] and plain.line_num == 2",
+            "g.readline() == '' and w.writerow({'a': 5, 'b': 6}) == 5 and f.flush() is None and open(p).read().endswith('3;4\\n5;6\\n')",
+            "f.seek(0, 2) and f.truncate(os.path.getsize(p) - 5) and f.seek(0, 2) and f.flush() is None",
+        ],
+    ),
     "types that the user registered": (
         [
             "import holdfast",

@@ -96,6 +96,24 @@ def test_newlines_are_read_and_written_as_before(newline: str | None, contents: 
     assert (tmp_path / "w.txt").read_bytes() == (tmp_path / "v.txt").read_bytes()
 
 
+@pytest.mark.parametrize("newline", [None, "", "\n"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("lines", [3, 700, 3000])
+def test_a_file_in_the_middle_of_an_iteration_goes_on(
+    newline: str | None, end: str, lines: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "lines.txt"
+    path.write_bytes("".join(f"Zeile {number} äöü{end}" for number in range(4000)).encode())
+    script = f"f = open({str(path)!r}, newline={newline!r}, encoding='utf-8'); some = [next(f) for _ in range({lines})]"
+    session, control = Session(), Session()
+    for one in (session, control):
+        one.execute(script)
+    assert not session.save().skipped
+    expected = control.value("list(f)")
+    assert session.reborn().value("list(f)") == expected
+    assert session.value("list(f)") == expected
+
+
 def test_the_parts_of_a_file_stay_parts_of_it(file: Path) -> None:
     session = Session()
     session.run(f"f = open({str(file)!r}); b = f.buffer; r = b.raw; f.readline()")

@@ -114,7 +114,7 @@ def test_a_closed_connection_comes_back_closed(database: Path) -> None:
         ("import threading; x = threading.RLock(); x.acquire()", "RLock"),
         ("import threading; x = threading.Condition(); x.acquire()", "Condition"),
         ("import hashlib; x = hashlib.md5()", "HASH"),
-        ("import csv; x = csv.reader([])", "reader"),
+        ("import csv; x = csv.reader(line for line in [])", "reader"),
         ("import contextvars; x = contextvars.ContextVar('v').set(1)", "Token"),
         ("import ctypes; x = ctypes.pointer(ctypes.c_int(3))", "LP_c_int"),
         ("import ctypes; x = ctypes.CDLL(None)", "CDLL"),

@@ -107,12 +107,27 @@ def _position_in_iteration(text: io.TextIOWrapper) -> int:
         codecs.getincrementaldecoder(encoding)(text.errors or "strict").decode(following)
     except (OSError, UnicodeError) as error:
         raise refusal from error
-    if b"\r" in seen or (text.errors or "strict") not in ("strict", "surrogateescape"):
+    width = _bytes_of_newline(text, seen)
+    if not width or (text.errors or "strict") not in ("strict", "surrogateescape"):
         raise refusal
     text.flush()
     taken = text.read(ahead)
-    text.seek(text.tell() - len(taken.encode(encoding, text.errors or "strict")))
+    while text.tell() >> 63:
+        # Between a carriage return and a line feed; a position there is more than a number of bytes.
+        taken += text.read(1)
+    length = len(taken.encode(encoding, text.errors or "strict")) + taken.count("\n") * (width - 1)
+    text.seek(text.tell() - length)
     return text.tell()
+
+
+def _bytes_of_newline(text: io.TextIOWrapper, seen: bytes) -> int:
+    """Return how many bytes are behind a newline that is read, 0 if that differs from line to line."""
+    strings = [part for part in gc.get_referents(text) if type(part) is str]
+    strings = [part for part in strings if part is not text.encoding and part is not text.errors]
+    if b"\r" not in seen or (len(strings) > 1 and strings[0] in _NEWLINES):
+        return 1
+    inner = seen[seen.startswith(b"\n") : len(seen) - seen.endswith(b"\r")]
+    return 2 if inner.count(b"\r\n") == inner.count(b"\r") == inner.count(b"\n") else 0
 
 
 def _buffered(pickler: ComponentPickler, buffered: Any) -> Any:

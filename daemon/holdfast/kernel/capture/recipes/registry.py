@@ -20,6 +20,7 @@ TABLES: dict[str, tuple[str, ...]] = {
         ("_ctypes", "_json", "_struct", "argparse", "ctypes", "functools", "random", "re", "weakref"), ("small",)
     ),
     "_contextvars": ("contexts",),
+    "_csv": ("delimited",),
     "sqlite3": ("databases",),
     **dict.fromkeys(("_io", "bz2", "gzip", "lzma", "tarfile", "tempfile", "zipfile"), ("files",)),
     "logging": ("handlers",),
