@@ -17,8 +17,10 @@ from .definitions import Definitions
 from .kinds import DEFINITION, TIES, Kinds
 from .names import names_of_function
 
-_LOOK_AT = 5_000
+LOOK_AT = 5_000
 """Objects looked at in something that can't be pickled, before it is taken to share with everything."""
+_MANY = 1_000
+"""Parts of one object, from which on their types are looked at first: a list of a million numbers leads nowhere."""
 
 
 def is_held(ties: dict[int, Any], counted: dict[int, int]) -> bool:
@@ -92,9 +94,18 @@ _PASSED = 0
 _PASSED = _references_passed()
 
 
-def surroundings(value: Any, definitions: Definitions, namespace: dict[str, Any]) -> Surroundings:
-    """Return what code can reach through an object that can't be pickled."""
-    found = Surroundings(definitions, namespace)
+_FOLLOWED: tuple[type, ...] = (tuple, frozenset, types.MethodType, types.FrameType)
+
+
+def surroundings(
+    value: Any, definitions: Definitions, namespace: dict[str, Any], look_at: int = LOOK_AT
+) -> Surroundings:
+    """Return what code can reach through an object that can't be pickled, or is not to be.
+
+    Args:
+        look_at: objects looked at in it, before it is taken to share with everything.
+    """
+    found = Surroundings(definitions, namespace, look_at)
     try:
         found.look(value)
     except Exception:  # noqa: BLE001 - an object that answers no questions is taken to share with everything
@@ -110,8 +121,9 @@ class Surroundings:
         reaches: hidden ids and globals of the functions in it.
     """
 
-    def __init__(self, definitions: Definitions, namespace: dict[str, Any]) -> None:
+    def __init__(self, definitions: Definitions, namespace: dict[str, Any], look_at: int) -> None:
         self.closed = False
+        self._look_at = look_at
         self.reaches: set[str] = set()
         self._definitions = definitions
         self._namespace = namespace
@@ -131,14 +143,20 @@ class Surroundings:
         work = [value]
         while work and not self._open:
             thing = work.pop()
-            for part in self._parts(thing):
+            parts = self._parts(thing)
+            if len(parts) > _MANY:
+                followed = {kind for kind in set(map(type, parts)) if self._may_be_followed(kind, kinds[kind])}
+                parts = [part for part in parts if type(part) in followed] if followed else []
+            for part in parts:
                 if not self._is_followed(part, kinds[type(part)]):
                     continue
                 met[id(part)] += 1
                 if id(part) not in things:
                     things[id(part)] = part
                     work.append(part)
-            self._open = self._open or len(things) > _LOOK_AT
+                    if len(things) > self._look_at:
+                        self._open = True
+                        break
         for key in [key for key, thing in things.items() if type(thing) is types.FunctionType]:
             # What calls them names them, and what they name is in `reaches`.
             met[key] += 1 << 30
@@ -153,7 +171,11 @@ class Surroundings:
                 return False
             self.reaches.add(self._definitions.hidden_of(part))
             return type(part) is types.FunctionType
-        return kind & TIES != 0 or type(part) in (tuple, frozenset, types.MethodType, types.FrameType)
+        return self._may_be_followed(type(part), kind)
+
+    @staticmethod
+    def _may_be_followed(type_: type, kind: int) -> bool:
+        return kind == DEFINITION or kind & TIES != 0 or type_ in _FOLLOWED
 
     def _parts(self, thing: Any) -> list[Any]:
         kind = type(thing)

@@ -29,6 +29,8 @@ from .pickler import NotPicklable, Pickled, Session, pickle_members
 
 Refuse = Callable[[list[tuple[str, Any]]], None]
 
+LOOK_AT_LEFT_OUT = 200_000
+"""Objects looked at in what users leave out, which may well be large, to know what it shares with the rest."""
 REMEMBERED_BYTES = 1 << 12
 """Immutable values up to this size are remembered as objects, so that meeting them again costs nothing."""
 
@@ -259,7 +261,8 @@ class CapturePass:
             return 0  # It is met again when its group is pickled.
 
     def _leave_out(self, lost: Lost) -> None:
-        around = escapes.surroundings(self._value(lost.name), self._definitions, self._session.namespace)
+        value, namespace = self._value(lost.name), self._session.namespace
+        around = escapes.surroundings(value, self._definitions, namespace, LOOK_AT_LEFT_OUT)
         self.outcome.lost[lost.name] = LostMember(lost, None, around.closed, frozenset(around.reaches))
 
     def _lose(self, failure: NotPicklable) -> None:
