@@ -40,7 +40,7 @@ def reduce_array(pickler: ComponentPickler, array: Any) -> Any:
     if (dtype.hasobject and dtype.kind != "O") or dtype.kind == "T":
         # Structures that hold objects, and strings on a heap of their own: as numpy does it, without sharing.
         return array.__reduce_ex__(5)
-    root = array if id(array) in pickler.memory else _owner(numpy, array)
+    root = array if id(array) in pickler.memory else owner_of(numpy, array)
     if root is array:
         reduced = _reduce_owner(numpy, cls, array)
     elif root is None and (shown := _reduce_shown(pickler, numpy, array)) is not None:
@@ -59,10 +59,10 @@ def is_exported(value: Any) -> bool:
     """Whether pickling `value` leaves a buffer that shows its memory."""
     if type(value).__name__ != "ndarray" or value.dtype.hasobject or value.nbytes < IN_BAND_BYTES:
         return False
-    return _owner(sys.modules["numpy"], value) is value
+    return owner_of(sys.modules["numpy"], value) is value
 
 
-def _owner(numpy: Any, array: Any) -> Any:
+def owner_of(numpy: Any, array: Any) -> Any:
     """Return the object whose memory `array` shows: an array (maybe itself), bytes, a bytearray; None if unknown."""
     current = array
     while True:
@@ -151,6 +151,8 @@ def _reduce_shown(pickler: ComponentPickler, numpy: Any, array: Any) -> Any:
     owner = current.base
     if not array.size or owner is None or not recipes.shows_memory(type(owner)):
         return None
+    if (reduce := recipes.place_of_arrays(type(owner))) is not None:
+        return reduce(array, owner)
     from .rebuild import compiled
 
     for name, attribute in vars(type(owner)).items():

@@ -13,7 +13,7 @@ itself: pickle has to meet it to know what the session shares.
 from __future__ import annotations
 
 from .core import RECIPES, exception
-from .registry import Recipe, kind_of, plain, recipe_for, shows_memory
+from .registry import Recipe, kind_of, place_of_arrays, plain, recipe_for, shows_memory
 from .sentinels import PlainObjects, singletons_of
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Recipe",
     "exception",
     "kind_of",
+    "place_of_arrays",
     "plain",
     "recipe_for",
     "shows_memory",

@@ -27,6 +27,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "numpy": ("ufuncs", "masked_arrays"),
     "scipy": ("ufuncs",),
     "sklearn": ("scikit_learn",),
+    "torch": ("torch",),
 }
 """The files of this package to look into for the types of a library, by the name of its outermost module.
 
@@ -37,6 +38,8 @@ Such a file has one or more of:
 - ``KINDS``: ``{(module, qualified name): kind}`` with a kind of `kinds`, where `kinds` would find another by itself;
 - ``OWNERS``: ``(module, qualified name)`` of compiled types whose attributes are arrays over their objects' memory.
   Their recipes note in `ComponentPickler.memory` the arrays in which the memory itself is saved.
+- ``ARRAYS``: ``{(module, qualified name): function}`` of types whose memory arrays may show; the function returns the
+  reduce value of an array with such a base.
 
 The module is the type's ``__module__``.
 """
@@ -84,7 +87,17 @@ def kind_of(kind: type) -> int | None:
 def shows_memory(kind: type) -> bool:
     """Whether objects of this exact type show their memory as arrays."""
     key = _key(kind)
-    return any(key in getattr(file, "OWNERS", ()) for file in _files(key))
+    return any(key in getattr(file, "OWNERS", ()) or key in getattr(file, "ARRAYS", ()) for file in _files(key))
+
+
+def place_of_arrays(kind: type) -> Callable[[Any, Any], Any] | None:
+    """Return the function that says where in memory of an object of this type an array lies, if there is one."""
+    key = _key(kind)
+    for file in _files(key):
+        found: Callable[[Any, Any], Any] | None = getattr(file, "ARRAYS", {}).get(key)
+        if found is not None:
+            return found
+    return None
 
 
 def _key(kind: type) -> _Key:
