@@ -310,6 +310,29 @@ def begun_object(cls: Any, attributes: dict[str, Any]) -> Any:
     return made
 
 
+def bare_object(cls: Any) -> Any:
+    """Return an instance without attributes; no ``__new__`` of Python code runs."""
+    return _native_new(cls)(cls)
+
+
+def set_attributes(made: Any, attributes: dict[str, Any]) -> None:
+    """Set attributes, those in slots as well, past any ``__setattr__`` and ``__setstate__``."""
+    for name, value in attributes.items():
+        object.__setattr__(made, name, value)
+
+
+def set_contents(made: Any, state: tuple[dict[str, Any], list[Any]]) -> None:
+    """Fill a list, dict or set that watches itself: its attributes first, then its items, past its own methods."""
+    attributes, items = state
+    made.__dict__.update(attributes)
+    if isinstance(made, list):
+        list.extend(made, items)
+    elif isinstance(made, dict):
+        dict.update(made, items)
+    else:
+        set.update(made, items)
+
+
 def bound_method(function: Any, owner: Any) -> types.MethodType:
     """Return a method bound to its object."""
     return types.MethodType(function, owner)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from typing import Any
 
@@ -87,9 +88,7 @@ def set_tensor_state(made: Any, state: dict[str, Any]) -> None:
 
 
 def _torch() -> Any:
-    import torch
-
-    return torch
+    return importlib.import_module("torch")
 
 
 give_names(globals())

@@ -28,6 +28,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "scipy": ("ufuncs",),
     "sklearn": ("scikit_learn",),
     "torch": ("torch",),
+    **dict.fromkeys(("_plotly_utils", "bokeh", "keras", "plotly"), ("whole",)),
 }
 """The files of this package to look into for the types of a library, by the name of its outermost module.
 

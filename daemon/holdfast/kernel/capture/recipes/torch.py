@@ -36,7 +36,7 @@ def _array_under(pickler: ComponentPickler, storage: Any) -> tuple[Any, int, int
     if numpy is None or storage.device.type != "cpu" or not size:
         return None
     for value in tuple(pickler.session.namespace.values()):
-        owner = arrays.owner_of(numpy, value) if type(value) is numpy.ndarray else None
+        owner: Any = arrays.owner_of(numpy, value) if type(value) is numpy.ndarray else None
         if type(owner) is numpy.ndarray and owner.flags.forc and not owner.dtype.hasobject:
             offset = start - owner.__array_interface__["data"][0]
             if offset >= 0 and offset + size <= owner.nbytes:
