@@ -23,6 +23,7 @@ from .components import KEPT, is_visible
 from .definitions import TYPE_VARIABLES, Definitions
 from .kinds import COUNTED, DEFINITION, TIES, Kinds, is_importable_type, module_of, set_free
 from .recipes import hashed
+from .recipes.loose import loose_parts
 from .recipes.registered import VARIABLE as REGISTRATIONS
 from .recipes.registered import inherited_by, override
 from .reducers import Token
@@ -102,7 +103,8 @@ class Session:
         """Attributes that code of the session has set or may set when it is called; see `patches`."""
         self.sources = Sources()
         self._special: dict[int, tuple[str, ...]] = {}
-        self._modules = -1
+        self._loose: dict[int, Any] = {}
+        self._modules = self._modules_of_loose = -1
 
     def has(self, member: str) -> bool:
         """Whether a member exists now."""
@@ -117,6 +119,13 @@ class Session:
         if is_visible(member):
             return self.namespace[member]
         return self.kept[member] if member.startswith(KEPT) else self.definitions.object_of(member)
+
+    def loose(self) -> dict[int, Any]:
+        """Return parts of libraries that tie no variables together, by id."""
+        if self._modules_of_loose != len(sys.modules):
+            self._modules_of_loose = len(sys.modules)
+            self._loose = loose_parts()
+        return self._loose
 
     def special(self) -> dict[int, tuple[str, ...]]:
         """Return the dicts that are known by whose they are, by id: namespaces of modules."""
@@ -341,6 +350,8 @@ def pickle_members(
         return pickle_members(session, members, kinds, mark=True)
     if mark:
         pickler.shared |= ties.keys() & session.special()
+    if ties:
+        pickler.shared |= ties.keys() & session.loose().keys()
     for key in pickler.shared:
         ties.pop(key, None)
     counted = Counter([id(thing) for thing in seen if kinds[type(thing)] == COUNTED])

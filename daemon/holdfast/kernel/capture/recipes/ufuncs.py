@@ -50,4 +50,14 @@ def _several(pickler: ComponentPickler, functions: Any) -> Any:
     )
 
 
-RECIPES = {("numpy", "ufunc"): _ufunc, ("scipy.special._multiufuncs", "MultiUFunc"): _several}
+def _structure(pickler: ComponentPickler, dtype: Any) -> Any:
+    """Take a dtype of structures apart with a dict of its own: the one it has is seen by all that use the dtype."""
+    function, arguments, state = dtype.__reduce__()
+    return function, arguments, tuple([dict(part) if type(part) is dict else part for part in state])
+
+
+RECIPES = {
+    ("numpy.dtypes", "VoidDType"): _structure,
+    ("numpy", "ufunc"): _ufunc,
+    ("scipy.special._multiufuncs", "MultiUFunc"): _several,
+}

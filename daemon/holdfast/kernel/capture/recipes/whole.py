@@ -1,6 +1,6 @@
 """Objects whose own pickling leaves out who they are: they are kept attribute by attribute, as any object is.
 
-Keras writes a model, layer or optimizer to a file of its own and reads it again, plotly and xarray make a figure of a dict:
+Keras writes a model, layer or optimizer to a file of its own and reads it again, plotly makes a figure of a dict:
 what else refers to a part of them then has another one.
 """
 
@@ -44,6 +44,14 @@ def watched(pickler: ComponentPickler, thing: Any) -> Any:
     return rebuild.bare_object, (type(thing),), (thing.__dict__, items), None, None, rebuild.set_contents
 
 
+def _bokeh(pickler: ComponentPickler, thing: Any) -> Any:
+    """As `watched`; the descriptors through which it tells its owners are their classes'."""
+    function, arguments, (attributes, items), *_ = watched(pickler, thing)
+    owners = [(owner, descriptor.name) for owner, descriptor in attributes.get("_owners", ())]
+    state = {name: value for name, value in attributes.items() if name != "_owners"}, items, owners
+    return function, arguments, state, None, None, rebuilding.set_bokeh_contents
+
+
 def _validator(pickler: ComponentPickler, validator: Any) -> Any:
     """Know plotly's validators by where its cache has them; all figures use the same ones."""
     cache = sys.modules["plotly.validator_cache"].ValidatorCache
@@ -56,7 +64,7 @@ def _validator(pickler: ComponentPickler, validator: Any) -> Any:
 
 DERIVED = {
     ("_plotly_utils.basevalidators", "BaseValidator"): _validator,
-    ("bokeh.core.property.wrappers", "PropertyValueContainer"): watched,
+    ("bokeh.core.property.wrappers", "PropertyValueContainer"): _bokeh,
     ("keras.src.utils.tracking", "TrackedList"): watched,
     ("keras.src.utils.tracking", "TrackedDict"): watched,
     ("keras.src.utils.tracking", "TrackedSet"): watched,
@@ -65,3 +73,4 @@ DERIVED = {
     ("plotly.basedatatypes", "BaseFigure"): whole,
     ("plotly.basedatatypes", "BasePlotlyType"): whole,
 }
+RECIPES = {("bokeh.core.property.wrappers", "PropertyValueSet"): _bokeh}
