@@ -99,8 +99,13 @@ def _judged(result: dict[str, Any], through: Any) -> dict[str, Any]:
 
 
 def _beyond(found: dict[str, str], unsteady: dict[str, str]) -> dict[str, str]:
-    """Return the differences that are not among those of uninterrupted runs."""
-    return {place: text for place, text in found.items() if place not in unsteady}
+    """Return the differences in cells and variables that are the same in all uninterrupted runs."""
+    moving = {variable_of(place) for place in unsteady if not place.startswith("cell ")}
+    return {
+        place: text
+        for place, text in found.items()
+        if place not in unsteady and (place.startswith("cell ") or variable_of(place) not in moving)
+    }
 
 
 def _unfit(error: dict[str, Any]) -> dict[str, Any]:

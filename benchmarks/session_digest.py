@@ -18,11 +18,13 @@ Runs in the session that it describes, so it needs nothing but the standard libr
 from __future__ import annotations
 
 import builtins
+import copy
 import datetime
 import decimal
 import fractions
 import hashlib
 import io
+import itertools
 import operator
 import pathlib
 import re
@@ -366,6 +368,10 @@ class _Walk:
             where = None if thing.closed or not thing.seekable() else thing.tell()
             parts = (getattr(thing, "name", None), getattr(thing, "mode", None), thing.closed, where)
             return f"{_name(type(thing))} {parts!r}"
+        if isinstance(thing, itertools.cycle):
+            # What it gives counts; where it keeps that differs between a first round and a later one.
+            self._inside(f"{path}.next", list(itertools.islice(copy.deepcopy(thing), 100)))
+            return "cycle"
         if isinstance(thing, weakref.ReferenceType):
             self._inside(f"{path}()", thing())
             return "weakref"
