@@ -26,6 +26,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "logging": ("handlers",),
     "numpy": ("ufuncs", "masked_arrays"),
     "scipy": ("ufuncs",),
+    "matplotlib": ("callbacks",),
     "sklearn": ("scikit_learn",),
     "torch": ("torch",),
     **dict.fromkeys(("_plotly_utils", "bokeh", "keras", "plotly"), ("whole",)),
