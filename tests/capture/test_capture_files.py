@@ -216,3 +216,19 @@ def test_memory_files_keep_contents_and_position() -> None:
     reborn = session.reborn()
     assert reborn.value("(s.read(), b.read(), p.read())") == ("bc\r\n", b"z", b"1234")
     assert reborn.value("t.buffer is raw and t.write('!') and t.flush() is None and raw.getvalue()") == b"held back!"
+
+
+def test_a_restore_that_fails_removes_no_temporary_file(tmp_path: Path) -> None:
+    session = Session()
+    session.run(
+        f"import tempfile\nt = tempfile.NamedTemporaryFile(dir={str(tmp_path)!r}, suffix='.t')\n"
+        f"d = tempfile.TemporaryDirectory(dir={str(tmp_path)!r}); gone = open({str(tmp_path / 'gone')!r}, 'w')\n"
+        "all = [t, d, gone]"
+    )
+    session.execute("t._closer.delete = False; d._finalizer.detach()")
+    (tmp_path / "gone").unlink()
+    there = sorted(tmp_path.iterdir())
+    reborn = session.reborn()
+    assert {lost.name for lost in reborn.outcome.failed} == {"all", "d", "gone", "t"}  # type: ignore[union-attr]
+    assert sorted(tmp_path.iterdir()) == there
+    assert len(there) == 2

@@ -136,6 +136,20 @@ def test_a_running_generator_is_named_with_where_it_was_written() -> None:
     assert "in the middle of running numbers, line 3 of <cell>" in lost.reason
 
 
+def test_what_was_used_in_an_event_loop_is_kept_without_it() -> None:
+    session = Session()
+    session.run(
+        "import asyncio\nqueue, event, lock = asyncio.Queue(), asyncio.Event(), asyncio.Lock()\n"
+        "async def wait():\n    later = asyncio.create_task(queue.get()); await asyncio.sleep(0)\n"
+        "    queue.put_nowait(1); await later; queue.put_nowait(2)\n    async with lock: event.set()\n"
+        "asyncio.run(wait())"
+    )
+    assert session.value("queue._loop") is not None
+    assert not session.save().skipped
+    reborn = session.reborn()
+    assert reborn.value("asyncio.run(queue.get()) == 2 and event.is_set() and not lock.locked()")
+
+
 def test_an_rlock_that_another_thread_holds_is_named() -> None:
     session = Session()
     session.execute(

@@ -192,14 +192,20 @@ class Restoration:
             raise CannotLoad("two saved parts of the session need each other to be loaded first")
         self._loading.add(component.id)
         unpickler = _ComponentUnpickler(component, self)
+        before = len(rebuild.destructive)
         try:
             values = {member: unpickler.load() for member in component.members}
+            if unpickler.learned.missing:
+                raise CannotLoad(unpickler.learned.missing[0].reason)
+        except BaseException:
+            for disarm in rebuild.destructive[before:]:
+                disarm()
+            raise
         finally:
+            del rebuild.destructive[before:]
             # Its memo holds every object, and what stands for `member` holds it: a circle.
             unpickler.memo = {}
             self._loading.discard(component.id)
-        if unpickler.learned.missing:
-            raise CannotLoad(unpickler.learned.missing[0].reason)
         for member, value in values.items():
             if member.startswith(DEFINITION):
                 self.session.definitions.register(value, member)

@@ -50,6 +50,10 @@ class Unavailable(Exception):
     """What a saved object stood for is not there any more; the message says so to the user."""
 
 
+destructive: list[Callable[[], object]] = []
+"""How to disarm what the load in progress has made that removes files when it goes, in case the load fails."""
+
+
 # -- supplied by the restore in progress
 
 

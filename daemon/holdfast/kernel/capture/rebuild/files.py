@@ -10,7 +10,7 @@ import weakref
 from hashlib import blake2b
 from typing import Any
 
-from . import Unavailable, give_names
+from . import Unavailable, destructive, give_names
 
 _LOOKED_AT = 1 << 16
 """Bytes at the beginning, and before the position, by which a file that has changed is found to be the same so far."""
@@ -147,6 +147,16 @@ def temporary_file() -> Any:
     return kind.__new__(kind)
 
 
+def temporary_closer() -> Any:
+    """Return what removes the file of a ``NamedTemporaryFile``, with nothing in it."""
+    import tempfile
+
+    kind: Any = vars(tempfile)["_TemporaryFileCloser"]
+    made = kind.__new__(kind)
+    destructive.append(lambda: made.__dict__.update(delete=False))
+    return made
+
+
 def set_attributes(made: Any, attributes: dict[str, Any]) -> None:
     """Set an object's instance dict."""
     made.__dict__.update(attributes)
@@ -173,7 +183,9 @@ def temporary_directory(name: str, alive: bool, attributes: dict[str, Any]) -> A
         ignore_errors=attributes.get("_ignore_cleanup_errors", False),
         **({"delete": attributes["_delete"]} if "_delete" in attributes else {}),
     )
-    if not alive:
+    if alive:
+        destructive.append(made._finalizer.detach)
+    else:
         made._finalizer.detach()
     return made
 

@@ -30,6 +30,11 @@ def local() -> Any:
     return threading.local()
 
 
+def of_loop(cls: Any) -> Any:
+    """Return a lock, event or queue of `asyncio` without attributes."""
+    return cls.__new__(cls)
+
+
 def set_attributes(made: Any, attributes: dict[str, Any]) -> None:
     """Set the attributes that an object has in this thread."""
     made.__dict__.update(attributes)

@@ -188,6 +188,10 @@ def _temporary(pickler: ComponentPickler, wrapper: Any) -> Any:
     return rebuild.temporary_file, (), attributes, None, None, rebuild.set_attributes
 
 
+def _temporary_closer(pickler: ComponentPickler, closer: Any) -> Any:
+    return rebuild.temporary_closer, (), dict(closer.__dict__), None, None, rebuild.set_attributes
+
+
 def _temporary_directory(pickler: ComponentPickler, directory: Any) -> Any:
     kept = {key: value for key, value in directory.__dict__.items() if key != "_finalizer"}
     return rebuild.temporary_directory, (directory.name, directory._finalizer.alive, kept)
@@ -225,6 +229,7 @@ RECIPES: dict[tuple[str, str], Recipe] = {
     ("_io", "BufferedRandom"): _buffered,
     ("_io", "FileIO"): _raw,
     ("tempfile", "_TemporaryFileWrapper"): _temporary,
+    ("tempfile", "_TemporaryFileCloser"): _temporary_closer,
     ("tempfile", "TemporaryDirectory"): _temporary_directory,
     ("gzip", "GzipFile"): _decompressing,
     ("bz2", "BZ2File"): _decompressing,

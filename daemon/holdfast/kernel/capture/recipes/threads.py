@@ -58,6 +58,12 @@ def _event_loop(pickler: ComponentPickler, loop: Any) -> Any:
     raise CannotKeep("an event loop belongs to its process", "use await in a cell, or make it in the cell that uses it")
 
 
+def _of_loop(pickler: ComponentPickler, primitive: Any) -> Any:
+    """Leave out the event loop that a lock, event or queue of `asyncio` was used in: it is free for the next one."""
+    state = {name: value for name, value in primitive.__dict__.items() if name != "_loop"}
+    return rebuild.of_loop, (type(primitive),), state, None, None, rebuild.set_attributes
+
+
 RECIPES: dict[tuple[str, str], Recipe] = {
     ("_queue", "SimpleQueue"): _simple_queue,
     ("_thread", "_local"): _local,
@@ -73,4 +79,5 @@ DERIVED: dict[tuple[str, str], Recipe] = {
     ("_asyncio", "Task"): _future,
     ("asyncio.futures", "Future"): _future,
     ("asyncio.events", "AbstractEventLoop"): _event_loop,
+    ("asyncio.mixins", "_LoopBoundMixin"): _of_loop,
 }
