@@ -506,7 +506,7 @@ PLAIN: dict[str, tuple[list[str], list[str]]] = {
             "import tempfile, os, io, gzip; d = tempfile.mkdtemp(); p = os.path.join(d, 'f.txt'); q = os.path.join(d, 'g.gz')",
             "w = open(p, 'w', encoding='utf-8'); w.write('äöü\\n' * 2000)",
             "r = open(p, encoding='utf-8'); first = next(r)\nwith gzip.open(q, 'wt') as z: z.write('one\\ntwo\\n')",
-            "z = gzip.open(q, 'rt'); z.readline(); raw = open(p, 'rb'); raw.seek(7); same = [w, raw.raw]; c = open(p); c.close()",
+            "import sys; out = sys.stdout.buffer; z = gzip.open(q, 'rt'); z.readline(); raw = open(p, 'rb'); raw.seek(7); same = [w, raw.raw]; c = open(p); c.close()",
             "s = io.StringIO('abc'); s.read(1); b = io.BytesIO(b'abc'); b.read(1)",
         ],
         [
@@ -514,7 +514,7 @@ PLAIN: dict[str, tuple[list[str], list[str]]] = {
             "same[0] is w and w.mode == 'w' and w.name == p and w.tell() == 14000 and same[1] is raw.raw",
             "r.readline() == first == 'äöü\\n' and r.tell() == 14 and len(r.read()) == 4 * 1998",
             "raw.read(7) == first.encode() and z.readline() == 'two\\n'",
-            "s.read() == 'bc' and b.read() == b'bc' and c.closed and c.name == p",
+            "s.read() == 'bc' and b.read() == b'bc' and c.closed and c.name == p and out is sys.stdout.buffer",
         ],
     ),
     "locks, queues and what threads share": (

@@ -118,6 +118,7 @@ def test_a_closed_connection_comes_back_closed(database: Path) -> None:
         ("import contextvars; x = contextvars.ContextVar('v').set(1)", "Token"),
         ("import ctypes; x = ctypes.pointer(ctypes.c_int(3))", "LP_c_int"),
         ("import ctypes; x = ctypes.CDLL(None)", "CDLL"),
+        ("import ctypes\nclass S(ctypes.Structure): _fields_ = [('a', ctypes.c_int)]\nx = S(1)", "S"),
     ],
 )
 def test_what_lives_in_the_process_is_named_with_a_remedy(cell: str, kind: str) -> None:

@@ -53,6 +53,17 @@ def test_a_registration_can_be_replaced_and_removed() -> None:
     assert "__holdfast__" not in session.names
 
 
+def test_a_class_that_is_defined_anew_leaves_no_registration_behind() -> None:
+    session = registered()
+    session.run(HANDLE + "holdfast.register(Handle, save, load)")
+    assert session.value("len(__holdfast__)") == 2, "instances of the old one are left"
+    session.run("del h, same")
+    session.run(HANDLE + "holdfast.register(Handle, save, load)")
+    session.run("h = Handle([5])")
+    assert session.value("list(__holdfast__)") == [session.value("Handle")]
+    assert session.reborn().value("h.items") == [5]
+
+
 def test_an_object_is_restored_without_its_registration() -> None:
     session = registered()
     session.run("del __holdfast__")

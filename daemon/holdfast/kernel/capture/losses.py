@@ -23,7 +23,6 @@ _REMEDIES = {
     "Cursor": "connect in the cell that uses it, and keep what it returned",
     "HASH": "keep its digest, or make it again from the data",
     "_FuncPtr": "load the library in the cell that uses it",
-    "PyCStructType": "define the structure in the cell that uses it, and keep its values",
     "_Pointer": "pointers mean nothing in another process; keep what it points at",
     "SSLContext": "make it in the cell that uses it",
     "SRE_Scanner": "keep the matches instead: list(…)",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import rebuild
 from .names import names_of_function
+from .recipes.registry import CannotKeep
 from .sources import Source
 
 if TYPE_CHECKING:
@@ -121,6 +122,11 @@ def reduce_class(pickler: ComponentPickler, cls: Any) -> Any:
     pointer = pickler.point_at(cls)
     if pointer is not None:
         return pointer
+    if type(cls).__module__ == "_ctypes":
+        raise CannotKeep(
+            "ctypes makes its classes in a way that can't be repeated",
+            "define it in the cell that uses it, and keep the values of its fields",
+        )
     made_by_slots = {
         name
         for name, value in cls.__dict__.items()

@@ -17,7 +17,7 @@ from pickle import PicklingError
 from typing import TYPE_CHECKING, Any
 
 from ..rebuild import files as rebuild
-from ..rebuild import system_stream
+from ..rebuild import global_object, system_stream
 
 if TYPE_CHECKING:
     from ..pickler import ComponentPickler
@@ -131,6 +131,8 @@ def _bytes_of_newline(text: io.TextIOWrapper, seen: bytes) -> int:
 
 
 def _buffered(pickler: ComponentPickler, buffered: Any) -> Any:
+    if (standard := _within_standard_stream(pickler, buffered)) is not None:
+        return standard
     kind = type(buffered).__name__
     if buffered.closed:
         return rebuild.closed_file, (kind, kind, _name(buffered), {})
@@ -140,7 +142,20 @@ def _buffered(pickler: ComponentPickler, buffered: Any) -> Any:
     return rebuild.buffered_file, (kind, buffered.raw), position, None, None, rebuild.set_position
 
 
+def _within_standard_stream(pickler: ComponentPickler, file: Any) -> Any:
+    """Return the reduce value of the buffer of a standard stream, or of what that writes to."""
+    for name in ("stdin", "stdout", "stderr"):
+        buffer = getattr(getattr(sys, name), "buffer", None)
+        if file is buffer:
+            return pickler.known_as(global_object, ("sys", f"{name}.buffer"), file)
+        if file is getattr(buffer, "raw", buffer):
+            return pickler.known_as(global_object, ("sys", f"{name}.buffer.raw"), file)
+    return None
+
+
 def _raw(pickler: ComponentPickler, raw: io.FileIO) -> Any:
+    if (standard := _within_standard_stream(pickler, raw)) is not None:
+        return standard
     name = _name(raw)
     if raw.closed:
         return rebuild.closed_file, ("FileIO", "", name, {"mode": raw.mode})

@@ -6,6 +6,7 @@ classes that they name. An object's pickle names its load function; it can be re
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Mapping
 from pickle import PicklingError
@@ -41,7 +42,18 @@ def register(kind: Any, save: Any, load: Any, *, subclasses: bool) -> None:
         raise TypeError(f"objects of the type {kind.__qualname__} are always kept as they are")
     if not callable(save) or not callable(load):
         raise TypeError("save and load must be functions of one argument")
-    _write({**_read(), kind: (save, load, bool(subclasses))}, kind)
+    others = {known: how for known, how in _read().items() if not _is_superseded(known, kind)}
+    _write({**others, kind: (save, load, bool(subclasses))}, kind)
+
+
+def _is_superseded(known: type, kind: type) -> bool:
+    """Whether a class was defined anew, and nothing is left of the one that had its name."""
+    find = type.__getattribute__
+    if known is kind or any(find(known, name) != find(kind, name) for name in ("__module__", "__qualname__")):
+        return False
+    if find(kind, "__module__") != "__main__" or type.__subclasses__(known):
+        return False
+    return not any(type(referrer) is known for referrer in gc.get_referrers(known))
 
 
 def unregister(kind: type) -> None:
