@@ -76,7 +76,7 @@ def _keep(keep: str, state: str, namespace: dict[str, Any]) -> None:
     else:
         import cloudpickle
 
-        values = {name: value for name, value in namespace.items() if not name.startswith("__")}
+        values = {name: value for name, value in namespace.items() if not name.startswith("__") or name == "__doc__"}
         content = cloudpickle.dumps(values)
         Path(state).write_bytes(content)
 

@@ -390,6 +390,20 @@ PLAIN: dict[str, tuple[list[str], list[str]]] = {
             "r.readonly and bytes(r) == b'abc'",
         ],
     ),
+    "context managers as decorators, and before they are entered": (
+        [
+            "import contextlib; steps = []",
+            "@contextlib.contextmanager\ndef step(name):\n    steps.append(name)\n    try:\n        yield name\n    finally:\n        steps.append(None)",
+            "@step('deco')\ndef inside():\n    return len(steps)",
+            "waiting = step('later'); inside()",
+        ],
+        [
+            "steps == ['deco', None]",
+            "(steps.clear(), inside() == 1, steps == ['deco', None])[1:] == (True, True)",
+            "inside.__wrapped__() == 2",
+            "type(waiting).__name__ == '_GeneratorContextManager' and waiting.args == ('later',) and waiting.func is step.__wrapped__",
+        ],
+    ),
     "containers of the standard library": (
         [
             "import collections, array, types, queue, threading",

@@ -342,6 +342,10 @@ def bound_method(function: Any, owner: Any) -> types.MethodType:
     return types.MethodType(function, owner)
 
 
+def nothing() -> None:
+    """Return None, in place of what is made again when it is needed."""
+
+
 def mapping_proxy(mapping: Any) -> Any:
     """Return a read-only view of a mapping."""
     return types.MappingProxyType(mapping)

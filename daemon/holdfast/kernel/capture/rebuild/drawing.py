@@ -1,0 +1,25 @@
+"""matplotlib's objects over compiled ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import give_names
+
+
+def set_triangulation(made: Any, state: tuple[dict[str, Any], list[str]]) -> None:
+    """Give a triangulation its attributes, and make again what it had made of them."""
+    attributes, names = state
+    made.__dict__.update(attributes)
+    if "_cpp_triangulation" in names:
+        made.get_cpp_triangulation()
+    if "_trifinder" in names:
+        made.get_trifinder()
+
+
+def finder_of(triangulation: Any) -> Any:
+    """Return the finder that a triangulation keeps."""
+    return triangulation.get_trifinder()
+
+
+give_names(globals())

@@ -1,0 +1,36 @@
+"""What matplotlib keeps in compiled objects is made again."""
+
+from __future__ import annotations
+
+import pytest
+from sessions import Session
+
+pytest.importorskip("matplotlib")
+
+
+def test_triangulations_and_what_is_interpolated_over_them_come_back() -> None:
+    session = Session()
+    snapshot = session.run(
+        "from matplotlib.tri import Triangulation, LinearTriInterpolator, TrapezoidMapTriFinder\n"
+        "mesh = Triangulation([0, 1, 0, 1], [0, 0, 1, 1.5]); mesh.set_mask([False] * len(mesh.triangles))\n"
+        "interpolate = LinearTriInterpolator(mesh, [0.0, 1.0, 2.0, 3.0]); finder = mesh.get_trifinder()\n"
+        "other = TrapezoidMapTriFinder(mesh); value = float(interpolate(0.25, 0.25))"
+    )
+    assert not snapshot.skipped
+    session = session.reborn().reborn()
+    assert session.value("float(interpolate(0.25, 0.25)) == value and finder(0.25, 0.25) >= 0")
+    assert session.value("mesh.get_trifinder() is finder and other is not finder and interpolate._trifinder is finder")
+    session.run("mesh.set_mask([True] * len(mesh.triangles))")
+    assert session.value("finder(0.25, 0.25)") == -1
+
+
+def test_a_widget_comes_back_without_its_copy_of_the_background() -> None:
+    session = Session()
+    snapshot = session.run(
+        "from matplotlib.figure import Figure; from matplotlib.widgets import Cursor\n"
+        "from matplotlib.backends.backend_agg import FigureCanvasAgg\n"
+        "figure = Figure(); canvas = FigureCanvasAgg(figure); ax = figure.subplots()\n"
+        "cursor = Cursor(ax, useblit=True); canvas.draw(); cursor.background = canvas.copy_from_bbox(ax.bbox)"
+    )
+    assert not snapshot.skipped
+    assert session.reborn().value("cursor.background is None and cursor.ax is ax")
