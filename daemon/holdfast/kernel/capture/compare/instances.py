@@ -41,7 +41,7 @@ def instance(comparison: Comparison, live: Any, loaded: Any, path: Path) -> Pair
     """Compare two instances of one class, or of a class and its copy."""
     kind = type(live)
     authored = is_authored(kind)
-    equal = _says_equal(kind, live, loaded)
+    equal = says_equal(kind, live, loaded)
     if authored and equal is True:
         return []
     mine, theirs = state_of(live), state_of(loaded)
@@ -65,7 +65,7 @@ def attributes(comparison: Comparison, live: Any, loaded: Any, path: Path) -> Pa
     return _all(comparison, mine, (loaded, theirs), path)
 
 
-def _says_equal(kind: type, live: Any, loaded: Any) -> bool | None:
+def says_equal(kind: type, live: Any, loaded: Any) -> bool | None:
     """Return what the class's own ``==`` says, None if it has none or does not answer with a truth value."""
     own: Any = kind.__eq__
     if own is object.__eq__:
