@@ -12,12 +12,13 @@ from typing import Any
 import cloudpickle
 import promises
 import promises_ambient
+import promises_deep
 import pytest
 
 ROOT = Path(__file__).parents[2]
 PROCESS = Path(__file__).with_name("process.py")
 VERSIONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
-PLAIN = {**promises.PLAIN, **promises_ambient.PLAIN}
+PLAIN = {**promises.PLAIN, **promises_ambient.PLAIN, **promises_deep.PLAIN}
 WITH_NUMPY = {**promises.WITH_NUMPY, **promises_ambient.WITH_NUMPY}
 WITH_PANDAS = {**promises.WITH_PANDAS, **promises_ambient.WITH_PANDAS}
 ALL = {**PLAIN, **WITH_NUMPY, **WITH_PANDAS}

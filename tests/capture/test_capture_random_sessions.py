@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from _holdfast_kernel.capture import deep  # type: ignore[import-not-found]
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sessions import Session
@@ -172,7 +174,36 @@ def parts(one: Any, other: Any, path: str) -> list[tuple[Any, Any, str]]:
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(step, min_size=1, max_size=14))
 def test_what_comes_back_is_isomorphic_to_what_died(steps: list[Any]) -> None:
-    session = Session()
+    follow(Session(), steps)
+
+
+class Everything(set[str]):
+    """Has all names in it."""
+
+    def isdisjoint(self, other: Iterable[object]) -> bool:
+        """Say no."""
+        return False
+
+    def __bool__(self) -> bool:
+        return True
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(step, min_size=1, max_size=14), st.sampled_from([1, 2, 5]))
+def test_what_is_pickled_in_steps_is_isomorphic_as_well(steps: list[Any], height: int) -> None:
+    """As for what is nested deeply, but with steps of one or a few levels."""
+    usual, deep.HEIGHT = deep.HEIGHT, height
+    try:
+        session = Session()
+        session.capture._session.deep = Everything()
+        follow(session, steps)
+    finally:
+        deep.HEIGHT = usual
+
+
+def follow(session: Session, steps: list[Any]) -> None:
+    """Run the statements, save now and then, and compare what comes back."""
+    everything = session.capture._session.deep
     session.run(PRELUDE)
     skipped: set[str] = set()
     for statement, x, y, z, n, chance in steps:
@@ -192,9 +223,11 @@ def test_what_comes_back_is_isomorphic_to_what_died(steps: list[Any]) -> None:
             if not skipped:
                 # The next cells run in the session that came back.
                 session = restored
+                session.capture._session.deep = everything
     skipped = {lost.name for lost in session.save().skipped}
     restored = session.reborn()
     assert restored.outcome is not None
     assert not restored.outcome.failed
     isomorphic(session.names, restored.names, skipped)
+    restored.capture._session.deep = everything
     assert not restored.run("pass").changed

@@ -130,17 +130,6 @@ def test_metaclasses_that_refuse_every_question_cost_no_other() -> None:
     assert session.reborn().value("fine") == [1]
 
 
-def test_deep_structures_are_saved_or_named() -> None:
-    session = Session()
-    snapshot = session.run("deep = []\nfor _ in range(20_000): deep = [deep]\nflat = [1]")
-    if snapshot.skipped:
-        (lost,) = snapshot.skipped
-        assert "nested too deeply" in lost.reason
-    else:
-        assert session.reborn().value("len(deep)") == 1
-    assert "flat" in snapshot.names_changed
-
-
 def test_an_attribute_of_a_module_that_cannot_be_saved_is_named_with_its_module() -> None:
     session = Session()
     snapshot = session.run("import string; string.source = (n for n in [1]); kept = 1")

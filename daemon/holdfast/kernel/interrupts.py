@@ -44,6 +44,10 @@ _HANDLED = tuple(
 """Signals for which programs install handlers in Python."""
 
 
+class TookTooLong(BaseException):
+    """Raised in code of users and libraries that keeps a capture or a restore waiting; see `watchdog`."""
+
+
 class Interrupts:
     """Owner of the process's signal handlers; created and used on the main thread."""
 
@@ -60,6 +64,8 @@ class Interrupts:
         self._shields = 1
         self._theirs: dict[int, Any] = {}
         self._noted: list[int] = []
+        self.on_idle: Callable[[FrameType | None], None] | None = None
+        """Called for a SIGINT while no run is on."""
         self.raised = False
         """Whether the current run was interrupted: KeyboardInterrupt was raised in it."""
 
@@ -111,6 +117,8 @@ class Interrupts:
 
     def _on_sigint(self, _signum: int, frame: FrameType | None) -> None:
         if not self._running:
+            if self.on_idle is not None:
+                self.on_idle(frame)
             return
         file = frame.f_code.co_filename if frame is not None else ""
         ours = file.startswith(HERE) and file != _OUTPUT

@@ -15,12 +15,13 @@ from typing import Any
 from . import look, plots, report
 from .ask import Desk
 from .document import Document
-from .interrupts import HERE
+from .interrupts import HERE, TookTooLong
 from .outbox import Outbox
 from .run import Compiled, Runner
 from .sources import Sources
 from .text import clean, describe, trace
 from .verifying import Verifier
+from .watchdog import Watchdog, Watched
 from .wire import Message
 
 PENDING_AFTER = 0.05
@@ -41,6 +42,7 @@ class Session:
         self._document = Document()
         self._namespace: dict[str, Any] = self._document.module.__dict__
         self._runner = Runner(self._namespace)
+        self._watchdog = Watchdog(outbox.interrupts, self._namespace)
         self._sources = Sources()
         self._capture: Any = None
         self._makers: Any = None
@@ -195,9 +197,9 @@ class Session:
 
     def _compare(self) -> None:
         try:
-            with self._capture_lock:
+            with self._capture_lock, self._watched():
                 self._capture.compare()
-        except Exception as error:  # noqa: BLE001 - a fault of ours must not take the place of the run's result
+        except (Exception, TookTooLong) as error:  # noqa: BLE001 - a fault of ours is not the run's result
             self._outbox.log("error", f"what differs from the store could not be found out: {trace(error)}")
 
     def _execute(self, header: dict[str, Any]) -> BaseException | None:
@@ -266,7 +268,7 @@ class Session:
     def _snapshot(self, *, full: bool, cell: int | None, unfaithful: bool = False) -> tuple[dict[str, Any], list[Any]]:
         self._capturing = True
         try:
-            with self._capture_lock:
+            with self._capture_lock, self._watched():
                 self._apply_verdicts()
                 if unfaithful and not full:
                     taken = self._capture.take_unfaithful(self._outbox.run)
@@ -277,7 +279,7 @@ class Session:
             snapshot, buffers = report.snapshot(taken, self._namespace, self._cells)
             self._say_what_made(snapshot)
             return {"snapshot": snapshot}, buffers
-        except Exception as error:  # noqa: BLE001 - a fault of ours: the run stands, and nothing is called saved
+        except (Exception, TookTooLong) as error:  # noqa: BLE001 - a fault of ours: the run stands, nothing is saved
             self._outbox.log("error", f"the capture failed, nothing of this run was saved: {trace(error)}")
             return {"snapshot": None, "captureError": clean(describe(error))}, []
         finally:
@@ -296,7 +298,7 @@ class Session:
         answer: dict[str, Any] = {"type": "restored", "id": header["id"]}
         try:
             components = report.saved_components(header["components"], buffers)
-            with self._capture_lock:
+            with self._capture_lock, self._watched():
                 self._apply_verdicts()
                 outcome = self._capture.restore(components, mode=header["mode"], names=header.get("names"))
             self._runner.adopt_future_imports()
@@ -305,10 +307,13 @@ class Session:
             for source in self._capture.sources():
                 self._sources.ran(source.filename, source.first, source.text)
             answer.update(restored=list(outcome.restored), failed=report.lost(outcome.failed))
-        except Exception as error:  # noqa: BLE001 - a fault of ours; the daemon must learn what is missing
+        except (Exception, TookTooLong) as error:  # noqa: BLE001 - a fault of ours; the daemon must know
             self._outbox.log("error", f"restore: {trace(error)}")
             answer.update(restored=[], failed=report.all_lost(header["components"], describe(error)))
         self._outbox.send(answer)
+
+    def _watched(self) -> Watched:
+        return Watched(self._watchdog, self._capture.progress)
 
     def _begin(self, codes: list[CodeType]) -> None:
         with self._capture_lock:

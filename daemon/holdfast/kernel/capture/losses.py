@@ -7,6 +7,7 @@ from collections import deque
 from pickle import PicklingError
 from typing import Any
 
+from ..interrupts import TookTooLong
 from .components import Lost
 
 _LOOK_AT = 20_000
@@ -97,7 +98,7 @@ def _message(error: BaseException) -> str:
         text = str(error).strip() or type(error).__name__
     except Exception:  # noqa: BLE001 - the exception is user code
         text = ""
-    if isinstance(error, (TypeError, AttributeError, PicklingError)):
+    if isinstance(error, (TypeError, AttributeError, PicklingError, TookTooLong)):
         return text[:300] or type(error).__name__
     return f"{type(error).__name__}: {text}"[:300]
 

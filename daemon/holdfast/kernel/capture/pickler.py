@@ -12,7 +12,7 @@ import pickle
 import sys
 import types
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass
 from itertools import compress
 from typing import Any
@@ -30,6 +30,8 @@ from .reducers import Token
 from .sources import Source, Sources
 
 PROTOCOL = 5
+MOST_LEVELS = 3000
+"""Levels of recursion that fit on the stack of a main thread, whatever the session's own limit is."""
 _WITH_STATE_SETTER = 6
 _COUNTED_ROOTS = frozenset({"ndarray", "DataFrame", "Series"})
 """Types whose instances keep references of their own to their parts, but not to themselves."""
@@ -81,6 +83,7 @@ class Pickled:
     segments: list[set[int]]
     modules: set[str]
     classes: set[str]
+    steps: int
 
 
 set_free(Token)
@@ -102,6 +105,10 @@ class Session:
         self.assigned: set[tuple[str, ...]] = set()
         """Attributes that code of the session has set or may set when it is called; see `patches`."""
         self.sources = Sources()
+        self.progress: tuple[Sized, ...] = ()
+        """What grows as long as the pickling or loading that is under way gets on."""
+        self.deep: set[str] = set()
+        """Members that are nested too deeply to be pickled at once."""
         self._special: dict[int, tuple[str, ...]] = {}
         self._loose: dict[int, Any] = {}
         self._modules = self._modules_of_loose = -1
@@ -203,14 +210,15 @@ def _noted(kind: type) -> recipes.Recipe:
     return note
 
 
-def _marking(session: Session, visited: list[Any]) -> Callable[[Any], Any]:
-    special = session.special()
-
+def _marking(known: dict[int, Any], visited: list[Any]) -> Callable[[Any], Any]:
     def mark(thing: Any) -> Any:
         visited.append(thing)
-        return special.get(id(thing)) if type(thing) is dict else None
+        return known.get(id(thing)) if type(thing) in _MARKED else None
 
     return mark
+
+
+_MARKED = frozenset({dict, list, set})
 
 
 def _collecting(buffers: list[memoryview]) -> Callable[[pickle.PickleBuffer], bool]:
@@ -239,8 +247,11 @@ class ComponentPickler(pickle.Pickler):
         libraries: the module of code that was met as that of a library's function, by id.
     """
 
-    def __init__(self, file: Any, session: Session, own: dict[str, Any], *, mark: bool) -> None:
+    steps = 0
+
+    def __init__(self, file: Any, session: Session, own: dict[str, Any], *, mark: bool = False) -> None:
         self.visited: list[Any] = []
+        self.progress: tuple[Sized, ...] = (self.visited,)
         self.buffers: list[memoryview] = []
         self.session = session
         self.own = own
@@ -260,7 +271,7 @@ class ComponentPickler(pickle.Pickler):
             self._dispatch.inherited = override(self._dispatch, session.namespace)
         # No callback is a method of this object: the circle would keep alive all that was pickled.
         # A list's append as the callback costs a fifth of a function in Python. It returns None: no persistent id.
-        visit = _marking(session, self.visited) if mark else self.visited.append
+        visit = _marking(session.special(), self.visited) if mark else self.visited.append
         self.persistent_id = visit  # type: ignore[method-assign]
         super().__init__(file, PROTOCOL, buffer_callback=_collecting(self.buffers))
         self.persistent_id = visit  # type: ignore[method-assign]
@@ -276,6 +287,14 @@ class ComponentPickler(pickle.Pickler):
     def classes(self) -> set[str]:
         """Return the hidden ids of the session's classes of which instances were met."""
         return set(map(self.session.definitions.hidden_of, self._dispatch.own))
+
+    def watch_for(self, known: dict[int, Any]) -> None:
+        """Store containers as the persistent ids that `known` gives them, by id, from the next `dump` on."""
+        self.persistent_id = _marking(known, self.visited)  # type: ignore[method-assign]
+
+    def leaves_to_pickle(self, kind: type) -> bool:
+        """Whether there is no recipe for a type."""
+        return self._dispatch[kind] is recipes.plain
 
     def known_as(self, function: Any, arguments: tuple[Any, ...], thing: Any) -> Any:
         """Return the reduce value of an object that a library keeps, and that is the same for the whole process."""
@@ -322,32 +341,51 @@ _LASTING: dict[type, recipes.Recipe] = {
 
 
 def pickle_members(
-    session: Session, members: Sequence[tuple[str, Any]], kinds: Kinds, *, mark: bool = False
+    session: Session, members: Sequence[tuple[str, Any]], kinds: Kinds, *, mark: bool = False, deep: bool = False
 ) -> Pickled:
     """Pickle the members of a component together.
 
     Args:
         members: names and values; hidden names are definitions, pickled by value here and pointed at elsewhere.
         mark: watch for the namespaces of modules, which are stored as whose they are. Done when one was met.
+        deep: what is nested deeply is pickled in steps; see `deep`.
 
     Raises:
         NotPicklable: a member failed; nothing of the others is lost by it.
     """
+    limit = sys.getrecursionlimit()
+    if limit <= MOST_LEVELS:
+        return _pickle_members(session, members, kinds, mark=mark or deep, deep=deep)
+    # The session may have raised it above what C code can take: up to 3.11 that is a crash.
+    sys.setrecursionlimit(MOST_LEVELS)
+    try:
+        return _pickle_members(session, members, kinds, mark=mark or deep, deep=deep)
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def _pickle_members(
+    session: Session, members: Sequence[tuple[str, Any]], kinds: Kinds, *, mark: bool, deep: bool
+) -> Pickled:
     own = {name: value for name, value in members if name.startswith(DEFINITION_PREFIX)}
     file = io.BytesIO()
-    pickler = ComponentPickler(file, session, own, mark=mark)
+    pickler = _pickler(file, session, own, mark=mark, deep=deep)
     visited = pickler.visited
+    session.progress = pickler.progress
     ends = []
     for name, value in members:
         try:
             pickler.dump(value)
         except BaseException as error:  # reducers are code of users and libraries: they may even exit
+            session.progress = ()
             raise NotPicklable(name, error, visited[-1] if visited else value) from error
         ends.append(len(visited))
+    # It holds all that was met, which is about to be counted.
+    session.progress = ()
     seen = list(compress(visited, map(kinds.__getitem__, map(type, visited))))
     ties = {id(thing): thing for thing in seen if kinds[type(thing)] & TIES}
     if ties and not mark and not ties.keys().isdisjoint(session.special()):
-        return pickle_members(session, members, kinds, mark=True)
+        return _pickle_members(session, members, kinds, mark=True, deep=deep)
     if mark:
         pickler.shared |= ties.keys() & session.special()
     if ties:
@@ -378,7 +416,16 @@ def pickle_members(
         segments=segments,
         modules=pickler.modules,
         classes=pickler.classes(),
+        steps=pickler.steps,
     )
+
+
+def _pickler(file: Any, session: Session, own: dict[str, Any], *, mark: bool, deep: bool) -> ComponentPickler:
+    if deep:
+        from .deep import DeepPickler
+
+        return DeepPickler(file, session, own)
+    return ComponentPickler(file, session, own, mark=mark)
 
 
 def _count_definitions(

@@ -136,6 +136,8 @@ def reduce_class(pickler: ComponentPickler, cls: Any) -> Any:
     if "__slots__" in cls.__dict__:
         special = [name for name in ("__dict__", "__weakref__") if name in cls.__dict__]
         layout["__slots__"] = (*_in_order(cls, made_by_slots), *special)
+    if type(cls.__dict__.get("__class__")) is property:
+        layout["__class__"] = None
     if not isinstance(layout["__module__"], str):
         del layout["__module__"]
     arguments = (type(cls), cls.__name__, cls.__bases__, layout)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from ..interrupts import TookTooLong
 from . import rebuild
 from .components import DEFINITION, KEPT, Lost, Partition, Record, SavedComponent, is_visible, label
 from .names import names_of_function
@@ -37,6 +38,19 @@ class CannotLoad(Exception):
         self.blame = blame
 
 
+class _LoadFirst(BaseException):
+    """A component is needed so deep inside others that it is to be loaded before them."""
+
+    def __init__(self, component: SavedComponent) -> None:
+        super().__init__()
+        self.component = component
+
+
+MOST_NESTED = 30
+"""Components that are loaded while others wait for them: each takes several levels of recursion."""
+_CIRCLE = "two saved parts of the session need each other to be loaded first"
+
+
 @dataclass
 class _Learned:
     """What loading a component says about it."""
@@ -49,9 +63,25 @@ class _Learned:
 
 class _ComponentUnpickler(pickle.Unpickler):
     def __init__(self, component: SavedComponent, restoration: Restoration) -> None:
-        super().__init__(io.BytesIO(component.stream), buffers=component.buffers)
+        self._file = io.BytesIO(component.stream)
+        super().__init__(self._file, buffers=component.buffers)
         self._restoration = restoration
         self.learned = _Learned()
+        self._shells: dict[Any, Any] = {}
+
+    def __len__(self) -> int:
+        """How much was read."""
+        return self._file.tell()
+
+    def load_member(self) -> Any:
+        """Return the value of the next member, after the steps that lead to it."""
+        while (value := self.load()) is rebuild.STEP:
+            pass
+        return value
+
+    def forget_shells(self) -> None:
+        """The stream is at its end."""
+        self._shells.clear()
 
     def find_class(self, module: str, name: str) -> Any:
         """Return what a pickle names; our own names mean this module wherever the package was imported from."""
@@ -65,7 +95,12 @@ class _ComponentUnpickler(pickle.Unpickler):
         return super().find_class(module, name)
 
     def persistent_load(self, pid: Any) -> Any:
-        """Return the namespace of the session or of a module."""
+        """Return the namespace of the session or of a module, or a container that is filled in a later step."""
+        make = _SHELLS.get(pid[0])
+        if make is not None:
+            if pid not in self._shells:
+                self._shells[pid] = make()
+            return self._shells[pid]
         return self._namespace() if pid[0] == "ns" else rebuild.module_globals(pid[1])
 
     def _member(self, hidden: str) -> Any:
@@ -121,6 +156,7 @@ class _ComponentUnpickler(pickle.Unpickler):
         return rebuild.make_function(code, variables, name, closure)
 
 
+_SHELLS: dict[str, Any] = {"list": list, "dict": dict, "set": set}
 _SUPPLIED: dict[str, Any] = {
     "member": _ComponentUnpickler._member,
     "namespace": _ComponentUnpickler._namespace,
@@ -163,8 +199,13 @@ class Restoration:
         for component in components:
             self._try(component)
         self.bind()
-        again = [component for component, error in self.failures.values() if not isinstance(error, RecursionError)]
-        self.failures.clear()
+        again = [
+            component
+            for component, error in self.failures.values()
+            if not isinstance(error, (RecursionError, TookTooLong))
+        ]
+        for component in again:
+            del self.failures[component.id]
         for component in again:
             self._try(component)
         self.bind()
@@ -182,19 +223,31 @@ class Restoration:
     def _try(self, component: SavedComponent) -> None:
         if component.id in self.records or component.id in self.failures:
             return
-        try:
-            self._load(component)
-        except BaseException as error:  # noqa: BLE001 - code of users and libraries runs here, and raises anything
-            self.failures[component.id] = (component, error)
+        work, waiting = [component], {component.id}
+        while work:
+            current = work[-1]
+            try:
+                if current.id not in self.records and current.id not in self.failures:
+                    self._load(current)
+            except _LoadFirst as first:
+                if first.component.id not in waiting:
+                    work.append(first.component)
+                    waiting.add(first.component.id)
+                    continue
+                self.failures[current.id] = (current, CannotLoad(_CIRCLE))
+            except BaseException as error:  # noqa: BLE001 - code of users and libraries runs here, and raises anything
+                self.failures[current.id] = (current, error)
+            work.pop()
 
     def _load(self, component: SavedComponent) -> None:
         if component.id in self._loading:
-            raise CannotLoad("two saved parts of the session need each other to be loaded first")
+            raise CannotLoad(_CIRCLE)
         self._loading.add(component.id)
         unpickler = _ComponentUnpickler(component, self)
         before = len(rebuild.destructive)
+        outer, self.session.progress = self.session.progress, (unpickler, self.records)
         try:
-            values = {member: unpickler.load() for member in component.members}
+            values = {member: unpickler.load_member() for member in component.members}
             if unpickler.learned.missing:
                 raise CannotLoad(unpickler.learned.missing[0].reason)
         except BaseException:
@@ -205,6 +258,8 @@ class Restoration:
             del rebuild.destructive[before:]
             # Its memo holds every object, and what stands for `member` holds it: a circle.
             unpickler.memo = {}
+            unpickler.forget_shells()
+            self.session.progress = outer
             self._loading.discard(component.id)
         for member, value in values.items():
             if member.startswith(DEFINITION):
@@ -239,9 +294,11 @@ class Restoration:
         if failure is not None:
             raise CannotLoad(f"a function or class that it needs could not be loaded: {failure[1]}", hidden)
         if component.id not in self.records:
+            if len(self._loading) >= MOST_NESTED:
+                raise _LoadFirst(component)
             try:
                 self._load(component)
-            except CannotLoad:
+            except (CannotLoad, _LoadFirst):
                 raise
             except BaseException as error:  # as in _try; the reason goes up to whoever needs it
                 self.failures[component.id] = (component, error)
@@ -279,6 +336,8 @@ def say(error: BaseException) -> str:
     """Return in a sentence why something could not be loaded."""
     if isinstance(error, (CannotLoad, rebuild.Unavailable)):
         return str(error)
+    if isinstance(error, TookTooLong):
+        return f"loading it failed: {error}"
     if isinstance(error, ModuleNotFoundError):
         return f"it needs the module {error.name}, which can't be imported here"
     try:

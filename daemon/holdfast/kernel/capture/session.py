@@ -156,7 +156,9 @@ class SessionCapture:
         self._owed.add(LAST_RESULT)
         if len(namespace) != self._names_known:
             self._names_known = len(namespace)
-            self._owed.update(name for name in namespace if is_variable(name) and name not in self._partition.home)
+            # What could not be saved is tried again when a run names it: it may take its time to fail.
+            known = self._partition.home.keys() | self._lost.keys()
+            self._owed.update(name for name in namespace if is_variable(name) and name not in known)
             self._owed.update(name for name in self._partition.home if is_visible(name) and name not in namespace)
 
     @contextmanager
@@ -385,6 +387,10 @@ class SessionCapture:
                 counted.add(record.id)
                 seconds += record.seconds
         return seconds
+
+    def progress(self) -> Any:
+        """Return what changes when a capture or restore that is under way gets on; callable from any thread."""
+        return [(id(part), len(part)) for part in self._session.progress]
 
     def compare(self) -> None:
         """Find out which variables are no longer as the store has them; call after a run that is not saved.

@@ -21,7 +21,6 @@ from .components import (
     label,
     new_id,
 )
-from .deep import CAN_GO_DEEP, run_deep
 from .definitions import own_functions
 from .grouping import Group
 from .kinds import ATOMS, Kinds
@@ -213,16 +212,28 @@ class CapturePass:
 
     def _attempt(self, values: list[tuple[str, Any]]) -> Pickled:
         self._refuse(values)
+        deep = self._session.deep
+        if deep and not deep.isdisjoint(member for member, _ in values):
+            return self._pickle_deep(values)
         try:
             return pickle_members(self._session, values, self._kinds)
         except NotPicklable as failure:
-            if isinstance(failure.cause, RecursionError) and CAN_GO_DEEP:
-                return run_deep(lambda: pickle_members(self._session, values, self._kinds))
+            if isinstance(failure.cause, RecursionError):
+                return self._pickle_deep(values)
             if "not the same object as" in str(failure.cause) or "not found as" in str(failure.cause):
                 # A module was reloaded or patched since its definition was found importable.
                 self._definitions.recheck()
                 return pickle_members(self._session, values, self._kinds)
             raise
+
+    def _pickle_deep(self, values: list[tuple[str, Any]]) -> Pickled:
+        pickled = pickle_members(self._session, values, self._kinds, deep=True)
+        members = [member for member, _ in values]
+        if pickled.steps:
+            self._session.deep.update(members)
+        else:
+            self._session.deep.difference_update(members)
+        return pickled
 
     def _fall_apart(self, group: Group, failure: NotPicklable) -> None:
         self._forget(group)

@@ -52,6 +52,8 @@ class Unavailable(Exception):
 
 destructive: list[Callable[[], object]] = []
 """How to disarm what the load in progress has made that removes files when it goes, in case the load fails."""
+STEP = object()
+"""The value of a pickle that is no member of its component, but a step on the way to one; see `deep`."""
 
 
 # -- supplied by the restore in progress
@@ -155,8 +157,11 @@ def make_class(metaclass: type, name: str, bases: tuple[type, ...], layout: dict
     """Return a class with nothing in it; no code of metaclasses or bases runs: it ran when the class was made.
 
     Args:
-        layout: ``__module__``, ``__qualname__`` and, if the class has them, ``__slots__``.
+        layout: ``__module__``, ``__qualname__`` and, if the class has them, ``__slots__``; ``__class__`` stands for a
+            property of that name, which can't be set later.
     """
+    if "__class__" in layout:
+        layout = {**layout, "__class__": property()}
     with _no_init_subclass(bases):
         made: type = _native_new(metaclass)(metaclass, name, bases, dict(layout))
     if isinstance(made, abc.ABCMeta):
@@ -215,6 +220,9 @@ def set_class_state(cls: type, state: dict[str, Any]) -> None:
     """
     state.pop("\0source", None)
     registered = state.pop("\0registered", ())
+    shown = state.pop("__class__", None)
+    if shown is not None:
+        cls.__dict__["__class__"].__init__(shown.fget, shown.fset, shown.fdel, shown.__doc__)
     for name, value in state.items():
         _set_on_class(cls, name, value)
     for subclass in registered:
