@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 IN_BAND_BYTES = 1 << 12
 """Smaller buffers travel inside the pickle stream: a buffer of its own costs more than the copy."""
 
+SPARSE_BYTES = 64 << 20
+"""Of larger arrays only the memory that exists is stored, where little of it does; see `sparse`."""
+
 
 def is_array_type(kind: type) -> bool:
     """Whether instances are numpy arrays without a reduction of their own."""
@@ -126,6 +129,11 @@ def _reduce_owner(numpy: Any, cls: type, array: Any) -> Any:
         items = list(array.ravel(order="K"))
         made = rebuild.object_array, (cls, array.shape, _axes(array))
         return (*made, (items, writeable), None, None, rebuild.fill_object_array)
+    if array.nbytes >= SPARSE_BYTES:
+        from . import sparse
+
+        if (reduced := sparse.reduce(array)) is not None:
+            return reduced
     memory = array.view(numpy.ndarray).ravel(order="K").view(numpy.uint8)
     return rebuild.array, (cls, array.dtype, array.shape, array.strides, writeable, PickleBuffer(memory))
 
