@@ -158,12 +158,17 @@ class DeepPickler(ComponentPickler):
     def _enter_reduced(self, thing: Any) -> _Frame | None:
         # The reduce value is found once, here, and kept for when the object is pickled: it may be made of new objects.
         kind = type(thing)
-        reduced = super().reducer_override(thing)
-        if reduced is NotImplemented:
-            if kind is types.FunctionType or issubclass(kind, type):
-                return None
-            reducer: Any = copyreg.dispatch_table.get(kind)
-            reduced = thing.__reduce_ex__(PROTOCOL) if reducer is None else reducer(thing)
+        try:
+            reduced = super().reducer_override(thing)
+            if reduced is NotImplemented:
+                if kind is types.FunctionType or issubclass(kind, type):
+                    return None
+                reducer: Any = copyreg.dispatch_table.get(kind)
+                reduced = thing.__reduce_ex__(PROTOCOL) if reducer is None else reducer(thing)
+        except BaseException:
+            # What was met last is what failed.
+            self.visited.append(thing)
+            raise
         if type(reduced) is not tuple or not 2 <= len(reduced) <= 6 or type(reduced[1]) is not tuple:
             self._reduced[id(thing)] = reduced
             return None

@@ -36,9 +36,11 @@ class Ledger:
             removed: components that a capture dropped.
             touched: members that the capture looked at.
         """
-        components = ((removed | self._removed_again) & self._stored) - partition.records.keys()
-        candidates = self._names_removed_again.union(touched) & self._saved_names
-        return sorted(components), sorted(name for name in candidates if name not in partition.home)
+        candidates = (removed | self._removed_again) & self._stored
+        # Not a difference of sets, which would go through all that there is.
+        components = [identity for identity in candidates if identity not in partition.records]
+        names = self._names_removed_again.union(touched) & self._saved_names
+        return sorted(components), sorted(name for name in names if name not in partition.home)
 
     def sent(self, changed: list[str], removed: list[str], names: list[str], names_removed: list[str]) -> int:
         """Take note of a snapshot; return its number."""

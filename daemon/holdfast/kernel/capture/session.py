@@ -70,6 +70,7 @@ class SessionCapture:
         self._called = False
         self._run: CodeNames | None = None
         self._names_known = len(module.__dict__)
+        self._names_named = 0
         self._ledger = Ledger()
         self._ahead: set[str] = set()
         self._patches = Patches(self._session)
@@ -92,6 +93,7 @@ class SessionCapture:
         """Take note of what the run is going to touch; call before it."""
         self._run = names_of_run(code)
         self._has_run = True
+        self._names_named = self._bound(self._run.names)
         if self._run.calls:
             self._owes_everything = self._owes_everything or self._background.is_busy()
 
@@ -137,7 +139,12 @@ class SessionCapture:
             self._owes_everything = True
         if run.calls:
             self._owed |= self._patches.look_around()
-        self._notice_new_names()
+        self._notice_new_names(run.names)
+
+    def _bound(self, names: Collection[str]) -> int:
+        """Return how many of the names are variables."""
+        namespace = self._session.namespace
+        return sum(name in namespace for name in names)
 
     def _notice_submodules(self, names: Collection[str]) -> None:
         """A package that was imported before may have got an attribute: it is saved with its submodules."""
@@ -150,12 +157,13 @@ class SessionCapture:
                     record.unchanged_if = None
                     self._owed.add(package)
 
-    def _notice_new_names(self) -> None:
+    def _notice_new_names(self, named: Collection[str]) -> None:
         """Names can come and go without being named: by a star import or a library that reaches ``__main__``."""
         namespace = self._session.namespace
         self._owed.add(LAST_RESULT)
-        if len(namespace) != self._names_known:
-            self._names_known = len(namespace)
+        expected = self._names_known + self._bound(named) - self._names_named
+        self._names_known = len(namespace)
+        if len(namespace) != expected:
             # What could not be saved is tried again when a run names it: it may take its time to fail.
             known = self._partition.home.keys() | self._lost.keys()
             self._owed.update(name for name in namespace if is_variable(name) and name not in known)
