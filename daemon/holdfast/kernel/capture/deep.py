@@ -18,6 +18,7 @@ from itertools import chain
 from sys import getrefcount
 from typing import Any
 
+from .garbage import kept_off
 from .kinds import ATOMS
 from .pickler import PROTOCOL, ComponentPickler, Session
 from .rebuild import deep as rebuild
@@ -87,16 +88,10 @@ class DeepPickler(ComponentPickler):
 
     def dump(self, value: Any) -> None:
         """Pickle a member, after the steps that it needs."""
-        collecting = gc.isenabled()
-        # Each of the many new objects is still needed, and looking for garbage among them would take half of the time.
-        gc.disable()
-        try:
+        with kept_off():
             if type(value) not in _LEAVES and id(value) not in self._heights:
                 self._walk(value)
             super().dump(value)
-        finally:
-            if collecting:
-                gc.enable()
 
     def _walk(self, root: Any) -> None:
         self._most_opaque = len(gc.get_objects()) + 1000

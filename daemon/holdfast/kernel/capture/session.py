@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal
 
-from . import pages, patches, stamps
+from . import garbage, pages, patches, stamps
 from .ambient import PART, Ambient
 from .background import Background
 from .choice import Choice, Limits
@@ -232,9 +232,9 @@ class SessionCapture:
                 unchanged -= self._left_out(unchanged)
         due -= unchanged
         refuse = self._verification.refuse
-        outcome = CapturePass(self._session, self._partition, self._choice, refuse, full=full).run(
-            due, [member for member in unchanged if member.startswith(DEFINITION)]
-        )
+        captures = CapturePass(self._session, self._partition, self._choice, refuse, full=full)
+        with garbage.kept_off(due):
+            outcome = captures.run(due, [member for member in unchanged if member.startswith(DEFINITION)])
         if self._lost and (again := self._recovered(outcome.lost)):
             outcome.add(CapturePass(self._session, self._partition, self._choice, refuse, full=full).run(again))
             due |= again
@@ -497,9 +497,10 @@ class SessionCapture:
             owed: whether what is loaded has to be captured again since the store's newest version has something else.
                 By default only after a merge. A caller that loads parts of the newest version says False.
         """
-        if mode == "replace":
-            return self._replace(components, names, owed=bool(owed))
-        return self._merge(components, names, owed=owed is None or owed)
+        with garbage.kept_off(components):
+            if mode == "replace":
+                return self._replace(components, names, owed=bool(owed))
+            return self._merge(components, names, owed=owed is None or owed)
 
     def _replace(
         self, components: list[SavedComponent], names: Collection[str] | None, *, owed: bool
