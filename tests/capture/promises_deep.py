@@ -18,7 +18,7 @@ PLAIN: dict[str, tuple[list[str], list[str]]] = {
             "length(pairs, lambda x: x[1]) == 5000",
             "length(middle, lambda x: x[1]) == 2500",
             "type(nodes.next.next) is Node",
-            "length(pairs, lambda x: None if x is middle else x[1]) == 2500",
+            "length(pairs, lambda x: None if x is middle else x[1]) == 2501",
         ],
     ),
     "doubly linked lists and rings": (
