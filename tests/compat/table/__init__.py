@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from entry import Entry
 
-from . import frames, learning, networks, plotting, science, standard, tools
+from . import beyond, frames, learning, networks, plotting, science, standard, tools
 
 ENTRIES: list[Entry] = [
     *standard.ENTRIES,
@@ -14,4 +14,5 @@ ENTRIES: list[Entry] = [
     *science.ENTRIES,
     *networks.ENTRIES,
     *tools.ENTRIES,
+    *beyond.ENTRIES,
 ]

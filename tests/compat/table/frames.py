@@ -75,7 +75,7 @@ ENTRIES: list[Entry] = [
         (
             "from pyspark.sql import SparkSession",
             "obj = SparkSession.builder.master('local[1]').appName('compat').config('spark.ui.enabled', 'false').config('spark.sql.shuffle.partitions', '1').getOrCreate()",
-            "kept = obj.range(3).toPandas()['id'].tolist(); frame = obj.range(5)",
+            "kept = [row.id for row in obj.range(3).collect()]; frame = obj.range(5)",
         ),
         ("kept", "obj.conf.get('spark.sql.shuffle.partitions')", "obj.sparkContext.appName", "obj.range(4).count()"),
         "obj.conf.set('spark.sql.shuffle.partitions', '2'); kept.append(5)",

@@ -281,15 +281,16 @@ ENTRIES: list[Entry] = [
     _ASTROPY.entry(
         "astropy.table.QTable",
         (
-            "import numpy as np; from astropy import units as u; from astropy.table import QTable",
+            "import numpy as np; from astropy import units as u; from astropy.table import QTable, Table",
             "obj = QTable({'a': [1, 2, 3] * u.m, 'b': ['x', 'y', 'z']}, meta={'k': [1]})",
-            "column = obj['a']",
+            "column = obj['a']; plain = Table({'x': [1, 2]}); part = plain[:1]",
         ),
         ("obj['a'].value", "list(obj['b'])", "str(obj['a'].unit)", "dict(obj.meta)", "obj.colnames"),
         "obj['a'][0] = 50 * u.cm; obj['c'] = obj['a'] * 2",
         "obj['a'] is column",
         "column.unit is u.m",
         "obj['a'].info.parent_table is obj",
+        "np.shares_memory(part['x'], plain['x'])",
     ),
     _ASTROPY.entry(
         "astropy.units.Quantity",

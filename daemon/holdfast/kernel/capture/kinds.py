@@ -54,6 +54,7 @@ _FREE_BASES_BY_NAME = {
     ("pandas.core.dtypes.base", "ExtensionDtype"),
     ("pandas.api.extensions", "ExtensionDtype"),
     ("pandas._libs.tslibs.offsets", "BaseOffset"),
+    ("sympy.core.basic", "Basic"),
 }
 _FREE_MODULES = ("pytz", "zoneinfo", "dateutil", "_holdfast_kernel")
 _CYTHON = "_cython_"

@@ -20,4 +20,46 @@ def set_bokeh_contents(made: Any, state: tuple[dict[str, Any], list[Any], list[t
     set_contents(made, (attributes, items))
 
 
+def call(module: str, name: str, arguments: tuple[Any, ...]) -> Any:
+    """Return what a function or class of a library makes of arguments."""
+    return getattr(importlib.import_module(module), name)(*arguments)
+
+
+def set_table(made: Any, state: tuple[dict[str, Any], Any, bool]) -> None:
+    """Make a table of columns, which stay the objects that they are."""
+    columns, meta, masked = state
+    made.__init__(meta=meta, masked=masked)
+    for name, column in columns.items():
+        column.info.name = name
+    made._init_from_cols(list(columns.values()))
+
+
+def celestial_parameters(fields: dict[str, Any], reference: list[float], projection: dict[str, Any]) -> Any:
+    """Return astropy's parameters of a celestial projection."""
+    made = importlib.import_module("astropy.wcs").Celprm()
+    for name, value in fields.items():
+        setattr(made, name, value)
+    made.ref = reference
+    for name, value in projection.items():
+        setattr(made.prj, name, value)
+    return made
+
+
+def spark_session(fixed: dict[str, str], later: dict[str, str]) -> Any:
+    """Return the running Spark session, or a new one, with the options of the one that was saved."""
+    builder = importlib.import_module("pyspark.sql").SparkSession.builder
+    for name, value in fixed.items():
+        builder = builder.config(name, value)
+    made = builder.getOrCreate()
+    for name, value in later.items():
+        if made.conf.get(name, None) != value and made.conf.isModifiable(name):
+            made.conf.set(name, value)
+    return made
+
+
+def spark_context(session: Any) -> Any:
+    """Return a session's context."""
+    return session.sparkContext
+
+
 give_names(globals())
