@@ -11,15 +11,17 @@ pytest.importorskip("matplotlib")
 def test_triangulations_and_what_is_interpolated_over_them_come_back() -> None:
     session = Session()
     snapshot = session.run(
-        "from matplotlib.tri import Triangulation, LinearTriInterpolator, TrapezoidMapTriFinder\n"
+        "from matplotlib.tri import *\n"
         "mesh = Triangulation([0, 1, 0, 1], [0, 0, 1, 1.5]); mesh.set_mask([False] * len(mesh.triangles))\n"
         "interpolate = LinearTriInterpolator(mesh, [0.0, 1.0, 2.0, 3.0]); finder = mesh.get_trifinder()\n"
-        "other = TrapezoidMapTriFinder(mesh); value = float(interpolate(0.25, 0.25))"
+        "other = TrapezoidMapTriFinder(mesh); edges = mesh.edges, mesh.neighbors\n"
+        "value = float(interpolate(0.25, 0.25))"
     )
     assert not snapshot.skipped
     session = session.reborn().reborn()
     assert session.value("float(interpolate(0.25, 0.25)) == value and finder(0.25, 0.25) >= 0")
     assert session.value("mesh.get_trifinder() is finder and other is not finder and interpolate._trifinder is finder")
+    assert session.value("mesh.edges is edges[0] and mesh.neighbors is edges[1]")
     session.run("mesh.set_mask([True] * len(mesh.triangles))")
     assert session.value("finder(0.25, 0.25)") == -1
 

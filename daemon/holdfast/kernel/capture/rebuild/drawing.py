@@ -10,9 +10,12 @@ from . import give_names
 def set_triangulation(made: Any, state: tuple[dict[str, Any], list[str]]) -> None:
     """Give a triangulation its attributes, and make again what it had made of them."""
     attributes, names = state
-    made.__dict__.update(attributes)
+    # What the compiled object has found out itself it does not always take back.
+    derived = {name: None for name in ("_edges", "_neighbors") if name in attributes}
+    made.__dict__.update({**attributes, **derived})
     if "_cpp_triangulation" in names:
         made.get_cpp_triangulation()
+    made.__dict__.update({name: attributes[name] for name in derived})
     if "_trifinder" in names:
         made.get_trifinder()
 
