@@ -11,7 +11,7 @@ def set_triangulation(made: Any, state: tuple[dict[str, Any], list[str]]) -> Non
     """Give a triangulation its attributes, and make again what it had made of them."""
     attributes, names = state
     # What the compiled object has found out itself it does not always take back.
-    derived = {name: None for name in ("_edges", "_neighbors") if name in attributes}
+    derived: dict[str, Any] = {name: None for name in ("_edges", "_neighbors") if name in attributes}
     made.__dict__.update({**attributes, **derived})
     if "_cpp_triangulation" in names:
         made.get_cpp_triangulation()
