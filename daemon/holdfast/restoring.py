@@ -19,6 +19,9 @@ from holdfast.saver import Saver
 from holdfast.saving import Loaded, load, lost_list, visible
 from holdfast.store.errors import Damaged, NoSuchVersion, StoreError, Untrusted
 
+_DIFFERENCES = 4
+"""How many differences a message names."""
+
 
 @dataclass(slots=True)
 class Brought:
@@ -29,6 +32,8 @@ class Brought:
     failed: list[Lost]
     missing: list[Lost]
     """What failed, and what the version says it could not save."""
+    differences: list[str]
+    """What is not as it was when the version was saved, in words."""
 
 
 class Restorer:
@@ -73,6 +78,7 @@ class Restorer:
                 "names": None if names is None else list(names),
                 "components": loaded.components,
                 "executionCount": loaded.record.execution_count,
+                "environment": dict(loaded.record.environment),
             },
             loaded.buffers,
         )
@@ -83,7 +89,8 @@ class Restorer:
             self._saver.restored(loaded, {lost.name for lost in failed})
         failed = await self._with_cells(loaded, failed)
         missing = [*failed, *(lost_list(loaded.record.skipped) if names is None else ())]
-        return Brought(loaded, [str(name) for name in answer.header["restored"]], failed, missing)
+        differences = [str(difference) for difference in answer.header.get("differences") or ()]
+        return Brought(loaded, [str(name) for name in answer.header["restored"]], failed, missing, differences)
 
     async def finish(self, kernel: Kernel, brought: Brought) -> Restored:
         """Make again what is missing where that is wanted, and tell the clients of the restore.
@@ -138,6 +145,10 @@ def _message(brought: Brought, failed: list[Lost], outcome: Outcome) -> str:
         message += f"; made again by running {_cells(len(outcome.rebuilt))}: {_some(made)}"
     if failed:
         message += f"; {len(failed)} could not be restored: {_some([lost.name for lost in failed])}"
+    if brought.differences:
+        message += f"; {'; '.join(brought.differences[:_DIFFERENCES])}"
+        if len(brought.differences) > _DIFFERENCES:
+            message += f"; {len(brought.differences) - _DIFFERENCES} more packages have other versions"
     told = advice(outcome.left)
     return f"{message}; {told}" if told else message
 

@@ -1,7 +1,8 @@
 """Runs sessions in a process of its own: ``python process.py <source root> <cloudpickle folder> <job file>``.
 
-The job is a pickle of ``[(cells, checks, store or None, touch)]``; the answer, written beside it, has for each session
-``(failed checks, store, lost)``. Loads the kernel's package as a kernel does.
+The job is a pickle of ``[(cells, checks, store or None, touch)]``, where a touch may be followed by the environment
+that the store was made in; the answer, written beside it, has for each session ``(failed checks, store, lost)``.
+Loads the kernel's package as a kernel does.
 """
 
 from __future__ import annotations
@@ -38,12 +39,12 @@ def main() -> None:
     sys.meta_path.append(FacadeFinder())
 
     answers = []
-    for cells, checks, packed, touch in pickle.loads(job.read_bytes()):
+    for cells, checks, packed, touch, *environment in pickle.loads(job.read_bytes()):
         store = None if packed is None else {item[0]: unpack(item, sessions) for item in packed}
         failed: list[str] = []
         stored: list[Any] = []
         lost: list[Any] = []
-        session = sessions.Session(store)
+        session = sessions.Session(store, *environment)
         try:
             if session.outcome is not None:
                 lost += [(one.name, one.reason) for one in session.outcome.failed]

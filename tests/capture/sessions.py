@@ -25,9 +25,10 @@ class Session:
 
     Args:
         store: components to restore before the first cell.
+        environment: in which they were saved.
     """
 
-    def __init__(self, store: Store | None = None) -> None:
+    def __init__(self, store: Store | None = None, environment: dict[str, Any] | None = None) -> None:
         self.module = types.ModuleType("__main__")
         self.module.__dict__["__builtins__"] = builtins
         sys.modules["__main__"] = self.module
@@ -36,7 +37,7 @@ class Session:
         self.store: Store = dict(store or {})
         self.outcome: RestoreOutcome | None = None
         if store is not None:
-            self.outcome = self.capture.restore(list(store.values()), mode="replace", names=None)
+            self.outcome = self.capture.restore(list(store.values()), mode="replace", environment=environment)
 
     def execute(self, code: str, *, ok: bool = True) -> None:
         """Run a cell and save nothing."""

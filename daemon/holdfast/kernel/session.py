@@ -300,13 +300,19 @@ class Session:
             components = report.saved_components(header["components"], buffers)
             with self._capture_lock, self._watched():
                 self._apply_verdicts()
-                outcome = self._capture.restore(components, mode=header["mode"], names=header.get("names"))
+                outcome = self._capture.restore(
+                    components,
+                    mode=header["mode"],
+                    names=header.get("names"),
+                    environment=header.get("environment"),
+                )
             self._runner.adopt_future_imports()
             self._makers.forget(None if header["mode"] == "replace" else outcome.restored)
             self._last_run = None
             for source in self._capture.sources():
                 self._sources.ran(source.filename, source.first, source.text)
             answer.update(restored=list(outcome.restored), failed=report.lost(outcome.failed))
+            answer["differences"] = list(map(clean, outcome.differences))
         except (Exception, TookTooLong) as error:  # noqa: BLE001 - a fault of ours; the daemon must know
             self._outbox.log("error", f"restore: {trace(error)}")
             answer.update(restored=[], failed=report.all_lost(header["components"], describe(error)))

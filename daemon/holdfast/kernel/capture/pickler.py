@@ -109,6 +109,8 @@ class Session:
         """What grows as long as the pickling or loading that is under way gets on."""
         self.deep: set[str] = set()
         """Members that are nested too deeply to be pickled at once."""
+        self.needed: dict[str, Any] = {}
+        """Definitions that something in the store needs which could not be loaded."""
         self._special: dict[int, tuple[str, ...]] = {}
         self._loose: dict[int, Any] = {}
         self._modules = self._modules_of_loose = -1

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from ..interrupts import TookTooLong
-from . import rebuild
+from . import rebuild, versions
 from .components import DEFINITION, KEPT, Lost, Partition, Record, SavedComponent, is_visible, label
+from .environment import Differences
 from .names import names_of_function
 from .pickler import Session
 from .sources import MissingCode
@@ -24,10 +26,12 @@ class RestoreOutcome:
     Attributes:
         restored: names of the variables that are there.
         failed: the variables that are not, why, and what would help; what was saved of them is untouched.
+        differences: what is not here as it was when the session was saved, in words.
     """
 
     restored: list[str]
     failed: list[Lost]
+    differences: list[str] = field(default_factory=list)
 
 
 class CannotLoad(Exception):
@@ -59,6 +63,8 @@ class _Learned:
     names: set[str] = field(default_factory=set)
     dynamic: bool = False
     missing: list[MissingCode] = field(default_factory=list)
+    stubs: versions.Stubs = field(default_factory=dict)
+    modules: set[str] = field(default_factory=set)
 
 
 class _ComponentUnpickler(pickle.Unpickler):
@@ -92,7 +98,36 @@ class _ComponentUnpickler(pickle.Unpickler):
             return rebuild.find(module, name)
         if module == "__main__":
             return self._restoration.named(name)
-        return super().find_class(module, name)
+        self.learned.modules.add(module)
+        if self._restoration.differences.python is not None:
+            module = versions.MOVED.get(module, module)
+        try:
+            return super().find_class(module, name)
+        except AttributeError:
+            if self._restoration.differences.python is None:
+                raise
+            if (renamed := versions.RENAMED.get((module, name))) is not None:
+                return super().find_class(module, renamed)
+            if (module, name) in versions.GONE:
+                return self._stub_for(module, name)
+            raise
+
+    def _module_entry(self, module: str, name: str) -> Any:
+        try:
+            return rebuild.module_entry(module, name)
+        except KeyError:
+            if self._restoration.differences.python is None:
+                raise
+            if (module, name) in versions.GONE:
+                return classmethod(self._stub_for(module, name))
+            if (module, name) in versions.ENTRIES:
+                return versions.ENTRIES[module, name]()
+            raise
+
+    def _stub_for(self, module: str, name: str) -> Any:
+        code = MissingCode(f"this Python has no {module}.{name}")
+        self.learned.missing.append(code)
+        return self._make_function(code, {}, name, None)
 
     def persistent_load(self, pid: Any) -> Any:
         """Return the namespace of the session or of a module, or a container that is filled in a later step."""
@@ -114,6 +149,7 @@ class _ComponentUnpickler(pickle.Unpickler):
         return self._restoration.session.module
 
     def _import_module(self, name: str, *submodules: str) -> Any:
+        self.learned.modules.add(name)
         self._restoration.session.submodules.update(submodules)
         return rebuild.import_module(name, *submodules)
 
@@ -138,9 +174,9 @@ class _ComponentUnpickler(pickle.Unpickler):
         return self._noted(rebuild.library_code(*arguments))
 
     def _make_code(self, *arguments: Any) -> Any:
-        if self._restoration.other_python is None:
+        if self._restoration.differences.python is None:
             return rebuild.make_code(*arguments)
-        return self._noted(MissingCode(f"it is code that only Python {self._restoration.other_python} can run"))
+        return self._noted(MissingCode("it was compiled by another version of Python"))
 
     def _noted(self, code: Any) -> Any:
         if isinstance(code, MissingCode):
@@ -148,6 +184,10 @@ class _ComponentUnpickler(pickle.Unpickler):
         return code
 
     def _make_function(self, code: Any, variables: dict[str, Any], name: str, closure: Any) -> Any:
+        if isinstance(code, MissingCode):
+            function = versions.stub(variables, name, closure)
+            self.learned.stubs[id(function)] = (function, code)
+            return function
         if variables is self._restoration.session.namespace:
             used = names_of_function(code)
             self.learned.names |= used.names
@@ -162,6 +202,7 @@ _SUPPLIED: dict[str, Any] = {
     "namespace": _ComponentUnpickler._namespace,
     "session_module": _ComponentUnpickler._session_module,
     "import_module": _ComponentUnpickler._import_module,
+    "module_entry": _ComponentUnpickler._module_entry,
     "make_code": _ComponentUnpickler._make_code,
     "make_function": _ComponentUnpickler._make_function,
     "set_class_state": _ComponentUnpickler._set_class_state,
@@ -176,20 +217,21 @@ class Restoration:
 
     Args:
         live: return the living definition with a hidden id if that is to be used instead of the saved one, else None.
-        other_python: the minor version of Python that saved the components, if it is not the one that loads them.
+        differences: between where the components were saved and here.
     """
 
     def __init__(
-        self, session: Session, components: Iterable[SavedComponent], live: Any, other_python: str | None = None
+        self, session: Session, components: Iterable[SavedComponent], live: Any, differences: Differences | None = None
     ) -> None:
         self.session = session
         self._live = live
-        self.other_python = other_python
+        self.differences = differences or Differences(None)
         self.values: dict[str, Any] = {}
         self.records: dict[str, Record] = {}
         self.failures: dict[str, tuple[SavedComponent, BaseException]] = {}
         self._home = {member: component for component in components for member in component.members}
         self._loading: set[str] = set()
+        self._modules: dict[str, set[str]] = {}
 
     def load_all(self, components: Iterable[SavedComponent]) -> None:
         """Load components; those that fail are tried once more when all others are variables of the session.
@@ -244,12 +286,12 @@ class Restoration:
             raise CannotLoad(_CIRCLE)
         self._loading.add(component.id)
         unpickler = _ComponentUnpickler(component, self)
+        self._modules[component.id] = unpickler.learned.modules
         before = len(rebuild.destructive)
         outer, self.session.progress = self.session.progress, (unpickler, self.records)
         try:
             values = {member: unpickler.load_member() for member in component.members}
-            if unpickler.learned.missing:
-                raise CannotLoad(unpickler.learned.missing[0].reason)
+            values = self._as_here(values, unpickler.learned)
         except BaseException:
             for disarm in rebuild.destructive[before:]:
                 disarm()
@@ -275,6 +317,15 @@ class Restoration:
             names=frozenset(learned.names),
             dynamic=learned.dynamic,
         )
+
+    def _as_here(self, values: dict[str, Any], learned: _Learned) -> dict[str, Any]:
+        """Return members with what this Python needs to run them."""
+        try:
+            if learned.missing:
+                values = versions.mend(values, learned.stubs, learned.missing)
+            return values if self.differences.python is None else versions.adapted(values)
+        except versions.NotMended as error:
+            raise CannotLoad(str(error)) from None
 
     def member(self, hidden: str) -> Any:
         """Return the definition with a hidden id, loading its component if need be."""
@@ -325,11 +376,30 @@ class Restoration:
     def lost(self, names: Collection[str] | None) -> list[Lost]:
         """Return the variables that could not be loaded."""
         return [
-            Lost(label(member), "", say(error), _remedy(error))
+            self._lost(label(member), component, error)
             for component, error in self.failures.values()
             for member in component.members
             if not member.startswith(DEFINITION) and (names is None or member in names)
         ]
+
+    def _lost(self, name: str, component: SavedComponent, error: BaseException) -> Lost:
+        modules = set(self._modules.get(component.id, ()))
+        blame: BaseException | None = error
+        while isinstance(blame, CannotLoad) and blame.blame is not None:
+            # What it needs is what failed: the modules of that are the ones that matter.
+            other = self._home.get(blame.blame)
+            if other is None or other.id not in self.failures:
+                break
+            modules |= self._modules.get(other.id, set())
+            blame = self.failures[other.id][1]
+        about = self.differences.about(modules)
+        wanted = self.differences.wanted(modules)
+        remedy = _remedy(error)
+        if wanted and not isinstance(_cause(error), ModuleNotFoundError):
+            remedy = (
+                f"restore it with {' and '.join(wanted)}, or run the cell that made it; what was saved is untouched"
+            )
+        return Lost(name, "", f"{about}: {say(error)}" if about else say(error), remedy)
 
 
 def say(error: BaseException) -> str:
@@ -347,8 +417,12 @@ def say(error: BaseException) -> str:
     return f"loading it raised {type(error).__name__}: {text}"[:400]
 
 
+def _cause(error: BaseException) -> BaseException:
+    return error.__cause__ if isinstance(error, CannotLoad) and error.__cause__ else error
+
+
 def _remedy(error: BaseException) -> str:
-    cause = error.__cause__ if isinstance(error, CannotLoad) and error.__cause__ else error
+    cause = _cause(error)
     if isinstance(cause, ModuleNotFoundError):
         package = str(cause.name).partition(".")[0]
         return f"install {package} in this environment and restore again; what was saved is untouched"
@@ -357,7 +431,20 @@ def _remedy(error: BaseException) -> str:
     return "run the cell that made it again; what was saved is untouched"
 
 
+_POINTER = re.compile(re.escape(DEFINITION.encode()) + rb"[0-9a-f]{12}")
+
+
 def forget_missing(partition: Partition, restoration: Restoration) -> None:
     """Keep what could not be loaded as it was saved, so that the next capture doesn't remove it from the store."""
-    for component, _ in restoration.failures.values():
-        partition.add(Record(component.id, component.members, component.fingerprint, kept=component, refs_counted=True))
+    kept = {component.id: component for component, _ in restoration.failures.values()}
+    needed: dict[str, Any] = {}
+    for component in kept.values():
+        pointed = {match.decode() for match in _POINTER.findall(component.stream)} - {*component.members}
+        needed.update((hidden, restoration.values[hidden]) for hidden in pointed if hidden in restoration.values)
+        refs = dict.fromkeys(sorted(pointed), 1)
+        record = Record(
+            component.id, component.members, component.fingerprint, refs, refs_counted=False, kept=component
+        )
+        partition.add(record)
+    # They live for as long as something in the store can't be loaded without them.
+    restoration.session.needed = needed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import types
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal
 
@@ -28,7 +28,7 @@ from .components import (
     new_id,
 )
 from .definitions import Definitions
-from .environment import Environment
+from .environment import Differences, Environment
 from .kinds import Kinds, module_of
 from .ledger import Ledger
 from .names import CodeNames, names_of_run
@@ -487,6 +487,7 @@ class SessionCapture:
         mode: str,
         names: Collection[str] | None = None,
         owed: bool | None = None,
+        environment: Mapping[str, Any] | None = None,
     ) -> RestoreOutcome:
         """Load saved components; what fails is reported and costs only what needs it.
 
@@ -496,21 +497,28 @@ class SessionCapture:
             names: the wanted names; all of them if None.
             owed: whether what is loaded has to be captured again since the store's newest version has something else.
                 By default only after a merge. A caller that loads parts of the newest version says False.
+            environment: in which they were saved, as snapshots have it, if it is known.
         """
+        differences = Differences(environment)
         with garbage.kept_off(components):
             if mode == "replace":
-                return self._replace(components, names, owed=bool(owed))
-            return self._merge(components, names, owed=owed is None or owed)
+                return self._replace(components, names, differences, owed=bool(owed))
+            return self._merge(components, names, differences, owed=owed is None or owed)
 
     def _replace(
-        self, components: list[SavedComponent], names: Collection[str] | None, *, owed: bool
+        self,
+        components: list[SavedComponent],
+        names: Collection[str] | None,
+        differences: Differences,
+        *,
+        owed: bool,
     ) -> RestoreOutcome:
         namespace = self._session.namespace
         for name in [name for name in namespace if is_variable(name)]:
             del namespace[name]
         self._session.kept.clear()
         wanted = _wanted(components, names)
-        restoration = Restoration(self._session, components, lambda hidden: None)
+        restoration = Restoration(self._session, components, lambda hidden: None, differences)
         failed = self._load(restoration, wanted, names, warm=self._has_run)
         self._partition = Partition()
         self._verification.forget()
@@ -518,9 +526,11 @@ class SessionCapture:
         self._ahead = set()
         self._ledger.restart(components)
         self._owed.clear()
-        self._owes_everything = self._called = False
+        self._called = False
+        # The next version is pickled under this Python throughout.
+        self._owes_everything = another = differences.python is not None
         for record in restoration.records.values():
-            if owed:
+            if owed or another:
                 record.fingerprint = None
             self._partition.add(record)
         forget_missing(self._partition, restoration)
@@ -548,14 +558,21 @@ class SessionCapture:
         restoration.load_all(wanted)
         return failed
 
-    def _merge(self, components: list[SavedComponent], names: Collection[str] | None, *, owed: bool) -> RestoreOutcome:
+    def _merge(
+        self,
+        components: list[SavedComponent],
+        names: Collection[str] | None,
+        differences: Differences,
+        *,
+        owed: bool,
+    ) -> RestoreOutcome:
         partition, definitions = self._partition, self._session.definitions
 
         def living(hidden: str) -> Any:
             return definitions.object_of(hidden) if hidden in partition.home else None
 
         wanted = _wanted(components, names)
-        restoration = Restoration(self._session, components, living)
+        restoration = Restoration(self._session, components, living, differences)
         failed = self._load(restoration, wanted, names)
         for component in wanted:
             self._prefer_saved(component, restoration)
@@ -616,7 +633,8 @@ class SessionCapture:
         restored = sorted(
             member for member in restoration.values if is_visible(member) and (names is None or member in names)
         )
-        return RestoreOutcome(restored, failed)
+        self._environment.adopt(restoration.differences.saved, whole=not restoration.failures)
+        return RestoreOutcome(restored, failed, restoration.differences.in_words())
 
 
 def _is_told(member: str) -> bool:

@@ -190,6 +190,12 @@ class CapturePass:
     def _pickle(self, group: Group) -> None:
         started = time.perf_counter()
         values = [(member, self._value(member)) for member in group.members]
+        if any(value is None and member.startswith(DEFINITION) for member, value in values):
+            # Nothing but a circle had held it, and that was collected just now.
+            self._forget(group)
+            if rest := tuple(member for member, value in values if value is not None or is_visible(member)):
+                self._enqueue(rest, merged=group.merged)
+            return
         try:
             group.pickled = self._attempt(values)
         except NotPicklable as failure:

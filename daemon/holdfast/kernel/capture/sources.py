@@ -14,14 +14,13 @@ import sys
 import types
 import warnings
 import weakref
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from types import CodeType
 from typing import Any
 
 Place = str
 """Where in a cell code is: for each scope around it and for itself ``/name:line:n:of``: its name, its first line, and
-which it is of how many with these."""
+which it is of how many with these that differ in what they do."""
 
 MAGIC = int.from_bytes(sys.modules["_frozen_importlib_external"].MAGIC_NUMBER[:2], "little")
 """Number of this Python's bytecode."""
@@ -62,7 +61,7 @@ class Source:
         return lines[index] if 0 <= index < len(lines) else None
 
     def find(self, place: Place) -> CodeType | None:
-        """Compile the text under this Python and return the code at `place`; None if there is none, or no telling.
+        """Compile the text under this Python and return the code at `place`; None if there is none.
 
         Raises:
             SyntaxError, ValueError: this Python does not compile it.
@@ -75,13 +74,7 @@ class Source:
                 # The empty lines give everything the line numbers that it had.
                 whole = compile("\n" * self.first + self.text, self.filename, "exec", flags, dont_inherit=True)
             self._found = dict(_within((whole,), ""))
-        found = self._found.get(place)
-        if found is not None:
-            return found
-        # Of equal pieces of code some versions keep only one.
-        wanted = _steps(place)
-        alike = [code for other, code in self._found.items() if _are_alike(_steps(other), wanted)]
-        return alike[0] if len(alike) == 1 or (alike and wanted[-1][3] == "1") else None
+        return self._found.get(place)
 
 
 def _within(codes: Iterable[CodeType], around: Place) -> list[tuple[Place, CodeType]]:
@@ -90,15 +83,30 @@ def _within(codes: Iterable[CodeType], around: Place) -> list[tuple[Place, CodeT
     inner = list(_directly_within(codes))
     if not inner:
         return found
-    total = Counter([(code.co_name, code.co_firstlineno) for code in inner])
-    met: Counter[tuple[str, int]] = Counter()
+    same: dict[tuple[str, int], list[CodeType]] = {}
     for code in inner:
-        name, line = key = (code.co_name, code.co_firstlineno)
-        place = f"{around}/{name}:{line}:{met[key]}:{total[key]}"
-        met[key] += 1
-        found.append((place, code))
-        found += _within((code,), place)
+        same.setdefault((code.co_name, code.co_firstlineno), []).append(code)
+    for (name, line), codes_there in same.items():
+        numbers = [0] if len(codes_there) == 1 else _numbers(codes_there)
+        for number, code in zip(numbers, codes_there, strict=True):
+            place = f"{around}/{name}:{line}:{number}:{max(numbers) + 1}"
+            found.append((place, code))
+            found += _within((code,), place)
     return found
+
+
+def _numbers(codes: list[CodeType]) -> list[int]:
+    """Number codes so that those which do the same have one number; some versions keep only one of them."""
+    numbers: dict[Any, int] = {}
+    return [numbers.setdefault(_content(code), len(numbers)) for code in codes]
+
+
+def _content(code: CodeType) -> Any:
+    constants = tuple(
+        _content(value) if isinstance(value, CodeType) else (type(value), repr(value)) for value in code.co_consts
+    )
+    variables = (code.co_varnames, code.co_freevars, code.co_cellvars)
+    return code.co_code, code.co_names, variables, code.co_argcount, code.co_kwonlyargcount, constants
 
 
 def _directly_within(codes: Iterable[CodeType]) -> Iterator[CodeType]:
@@ -110,16 +118,6 @@ def _directly_within(codes: Iterable[CodeType]) -> Iterator[CodeType]:
                     yield from _directly_within((constant,))
                 else:
                     yield constant
-
-
-def _steps(place: Place) -> list[list[str]]:
-    return [step.split(":") for step in place.split("/")[1:]]
-
-
-def _are_alike(one: list[list[str]], other: list[list[str]]) -> bool:
-    return len(one) == len(other) and all(
-        a[:2] == b[:2] and (a[2:] == b[2:] or "1" in (a[3], b[3])) for a, b in zip(one, other, strict=True)
-    )
 
 
 class _Reference(weakref.ref[Any]):
@@ -262,10 +260,13 @@ def _qualified_name(code: CodeType) -> str:
     return name
 
 
-def signature(code: CodeType) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    """Return by what code of a library is known again: its name, its arguments and its free variables."""
+Signature = tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+
+
+def signature(code: CodeType) -> Signature:
+    """Return by what code of a library is known again: its names, arguments, free variables, and the names it uses."""
     count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 4) + bool(code.co_flags & 8)
-    return _qualified_name(code), code.co_varnames[:count], code.co_freevars
+    return _qualified_name(code), code.co_varnames[:count], code.co_freevars, code.co_names
 
 
 def compiled_again(source: Source, place: Place, free: tuple[str, ...]) -> CodeType | MissingCode:
@@ -281,10 +282,9 @@ def compiled_again(source: Source, place: Place, free: tuple[str, ...]) -> CodeT
     return code
 
 
-def found_in_library(
-    module: str, name: str, arguments: tuple[str, ...], free: tuple[str, ...]
-) -> CodeType | MissingCode:
+def found_in_library(module: str, wanted: Signature) -> CodeType | MissingCode:
     """Return the code of a library's function as the library has it here."""
+    name, arguments, free, names = wanted
     missing = MissingCode(f"{module} has no function {name} like the one that was saved, under this Python")
     try:
         code: Any = importlib.import_module(module).__spec__.loader.get_code(module)  # type: ignore[union-attr]
@@ -296,8 +296,9 @@ def found_in_library(
     alike = [
         inner
         for _, inner in _within((code,), "")
-        if inner.co_name == last and signature(inner)[1:] == (arguments, free)
+        if inner.co_name == last and signature(inner)[1:3] == (arguments, free)
     ]
-    exact = [inner for inner in alike if signature(inner)[0] == name]
-    found = exact or alike
+    exact = [inner for inner in alike if _qualified_name(inner) == name]
+    # Before 3.11 code does not know its qualified name.
+    found = exact or [inner for inner in alike if inner.co_names == names] or alike
     return found[0] if len(found) == 1 else missing

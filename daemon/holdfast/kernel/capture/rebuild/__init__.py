@@ -87,10 +87,14 @@ def make_source(text: str, filename: str, first: int, order: int, flags: int) ->
     return sources.Source(text, filename, first, order, flags)
 
 
-def packed_code(magic: int, data: bytes) -> types.CodeType | sources.MissingCode:
-    """Return code that only the Python with bytecode number `magic` can run."""
+def packed_code(magic: int, data: bytes | tuple[Any, ...]) -> types.CodeType | sources.MissingCode:
+    """Return code that only the Python with bytecode number `magic` can run.
+
+    Args:
+        data: its `marshal` form, or the arguments of ``types.CodeType`` there.
+    """
     if magic == sources.MAGIC:
-        return sources.unpacked(data)
+        return types.CodeType(*data) if isinstance(data, tuple) else sources.unpacked(data)
     return sources.MissingCode("it was compiled from something other than a cell, by another version of Python")
 
 
@@ -106,16 +110,17 @@ def sourced_code(
 
 
 def library_code(
-    magic: int, data: bytes, module: str, name: str, arguments: tuple[str, ...], free: tuple[str, ...]
+    magic: int, data: bytes, module: str, signature: sources.Signature
 ) -> types.CodeType | sources.MissingCode:
     """Return code of an importable module: under another Python, what that module has under the same name there.
 
     Args:
-        name: qualified, if the Python that saved it knew that.
+        signature: the function's name (qualified, if the Python that saved it knew that), and the names of its
+            arguments, of its free variables, and of the globals and attributes that it uses.
     """
     if magic == sources.MAGIC:
         return sources.unpacked(data)
-    return sources.found_in_library(module, name, arguments, free)
+    return sources.found_in_library(module, signature)
 
 
 def make_cell() -> types.CellType:
@@ -309,6 +314,14 @@ def global_object(module: str, path: str) -> Any:
 def module_entry(module: str, name: str) -> Any:
     """Return a global of a module by its key, which may be no identifier."""
     return vars(importlib.import_module(module))[name]
+
+
+def dataclass_parameters(values: dict[str, bool]) -> Any:
+    """Return the options of a dataclass as this Python's `dataclasses` keeps them."""
+    import dataclasses
+
+    kind: Any = dataclasses._DataclassParams  # type: ignore[attr-defined]
+    return kind(**{name: values.get(name, name == "match_args") for name in kind.__slots__})
 
 
 # -- small things

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def _code(pickler: ComponentPickler, code: types.CodeType) -> Any:
     data = packed(code)
     if data is None:
-        return rebuild.make_code, code_arguments(code)
+        return rebuild.packed_code, (MAGIC, code_arguments(code))
     known = pickler.session.sources.place_of(code)
     if known is not None:
         free = code.co_freevars
@@ -34,7 +34,7 @@ def _code(pickler: ComponentPickler, code: types.CodeType) -> Any:
     library = pickler.libraries.get(id(code))
     if library is None:
         return rebuild.packed_code, (MAGIC, data)
-    return rebuild.library_code, (MAGIC, data, library, *signature(code))
+    return rebuild.library_code, (MAGIC, data, library, signature(code))
 
 
 def _cell(pickler: ComponentPickler, cell: types.CellType) -> Any:
@@ -54,6 +54,11 @@ def _method(pickler: ComponentPickler, method: types.MethodType) -> Any:
 
 
 def _wrapped(pickler: ComponentPickler, wrapper: Any) -> Any:
+    function = wrapper.__func__
+    if type(function) is types.FunctionType and function.__globals__.get(function.__qualname__) is wrapper:
+        module = function.__globals__.get("__name__")
+        if function.__globals__ is not pickler.session.namespace and type(module) is str and module in sys.modules:
+            return pickler.known_as(rebuild.module_entry, (module, function.__qualname__), wrapper)
     state = {name: value for name, value in wrapper.__dict__.items() if name not in functools.WRAPPER_ASSIGNMENTS}
     made = rebuild.wrap_function, (type(wrapper), wrapper.__func__)
     if "__annotations__" in wrapper.__dict__:
@@ -76,7 +81,9 @@ def _cached_function(pickler: ComponentPickler, wrapper: Any) -> Any:
         return NotImplemented
     parameters = wrapper.cache_parameters()
     arguments = (wrapper.__wrapped__, parameters["maxsize"], parameters["typed"])
-    return rebuild.cached_function, arguments, dict(wrapper.__dict__), None, None, rebuild.set_dict
+    # The wrapper that is made gets a function of that name of its own.
+    state = {name: value for name, value in wrapper.__dict__.items() if name != "cache_parameters"}
+    return rebuild.cached_function, arguments, state, None, None, rebuild.set_dict
 
 
 def _new_type(pickler: ComponentPickler, new_type: Any) -> Any:
@@ -135,6 +142,11 @@ def _weak_dictionary(pickler: ComponentPickler, collection: Any) -> Any:
     items = list(collection.items())
     pickler.weak.update(id(pair[isinstance(collection, weakref.WeakValueDictionary)]) for pair in items)
     return rebuild.weak_collection, (type(collection), items)
+
+
+def _dataclass_parameters(pickler: ComponentPickler, parameters: Any) -> Any:
+    names = type(parameters).__slots__
+    return rebuild.dataclass_parameters, ({name: getattr(parameters, name) for name in names},)
 
 
 def _field_kind(pickler: ComponentPickler, sentinel: Any) -> Any:
@@ -264,6 +276,7 @@ RECIPES: dict[type, Recipe] = {
     weakref.WeakSet: _weak_set,
     weakref.WeakKeyDictionary: _weak_dictionary,
     weakref.WeakValueDictionary: _weak_dictionary,
+    dataclasses._DataclassParams: _dataclass_parameters,  # type: ignore[attr-defined]
     type(dataclasses._FIELD): _field_kind,  # type: ignore[attr-defined]
     _LOCK: _lock,
     _RLOCK: _lock,
