@@ -232,3 +232,18 @@ def test_a_restore_that_fails_removes_no_temporary_file(tmp_path: Path) -> None:
     assert {lost.name for lost in reborn.outcome.failed} == {"all", "d", "gone", "t"}  # type: ignore[union-attr]
     assert sorted(tmp_path.iterdir()) == there
     assert len(there) == 2
+
+
+@pytest.mark.parametrize("module", ["gzip", "bz2", "lzma"])
+def test_a_compressed_file_that_was_closed_is_closed(module: str, tmp_path: Path) -> None:
+    session = Session()
+    snapshot = session.run(
+        f"import {module}\nwith {module}.open({str(tmp_path / 'packed')!r}, 'wb') as written: written.write(b'kelp')\n"
+        f"with {module}.open({str(tmp_path / 'packed')!r}) as read: text = read.read()"
+    )
+    assert not snapshot.skipped
+    about = "[(type(f), f.closed, getattr(f, 'name', None), getattr(f, 'mode', None)) for f in (written, read)]"
+    expected = session.value(about)
+    session = session.reborn()
+    assert session.value(about) == expected
+    session.run("del written; read.close()")

@@ -193,7 +193,7 @@ def temporary_directory(name: str, alive: bool, attributes: dict[str, Any]) -> A
 def decompressing_file(kind: str, source: Any, filename: Any) -> Any:
     """Return a ``GzipFile``, ``BZ2File`` or ``LZMAFile`` that reads from a file again."""
     source.seek(0)
-    module: Any = importlib.import_module({"GzipFile": "gzip", "BZ2File": "bz2", "LZMAFile": "lzma"}[kind])
+    module: Any = importlib.import_module(_MODULES[kind])
     if kind == "GzipFile":
         made = module.GzipFile(filename=filename, mode="rb", fileobj=source)
         made.myfileobj = source
@@ -201,6 +201,17 @@ def decompressing_file(kind: str, source: Any, filename: Any) -> Any:
     made = getattr(module, kind)(source)
     made._closefp = True
     return made
+
+
+def closed_decompressing_file(kind: str, attributes: dict[str, Any]) -> Any:
+    """Return a ``GzipFile``, ``BZ2File`` or ``LZMAFile`` that was closed."""
+    cls: Any = getattr(importlib.import_module(_MODULES[kind]), kind)
+    made = cls.__new__(cls)
+    made.__dict__.update(attributes)
+    return made
+
+
+_MODULES = {"GzipFile": "gzip", "BZ2File": "bz2", "LZMAFile": "lzma"}
 
 
 def zip_file(source: Any, filename: Any, password: bytes | None) -> Any:

@@ -16,6 +16,7 @@ import sys
 from pickle import PicklingError
 from typing import TYPE_CHECKING, Any
 
+from ..kinds import ATOMS
 from ..rebuild import files as rebuild
 from ..rebuild import global_object, system_stream
 
@@ -216,7 +217,9 @@ def _decompressing(pickler: ComponentPickler, file: Any) -> Any:
     kind = type(file).__name__
     source = file.myfileobj if kind == "GzipFile" else file._fp
     if file.closed:
-        raise PicklingError("it is closed")
+        # What is left of it are its name and mode.
+        attributes = {name: value for name, value in vars(file).items() if type(value) in ATOMS}
+        return rebuild.closed_decompressing_file, (kind, attributes)
     own = source is not None if kind == "GzipFile" else file._closefp
     if not own or not file.readable():
         raise PicklingError("only files that are read, and were opened by their path, can be opened again")
