@@ -232,7 +232,9 @@ def _arrow(comparison: Comparison, live: Any, loaded: Any, path: Path) -> Pairs:
 
 
 def _tensor(comparison: Comparison, live: Any, loaded: Any, path: Path) -> Pairs:
-    for name in ("dtype", "device", "shape", "requires_grad", "layout"):
+    names = ("dtype", "device", "shape", "layout")
+    # The result of a computation comes back without the graph that made it.
+    for name in (*names, "requires_grad") if live.is_leaf else names:
         one, other = getattr(live, name), getattr(loaded, name)
         if one != other:
             comparison.differ((path, f".{name}"), f"is {other} instead of {one}")
