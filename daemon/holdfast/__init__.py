@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .kernel.facade import ambient as ambient
     from .kernel.facade import register as register
     from .kernel.facade import unregister as unregister
 
 __version__ = "0.1.0"
 
-_FOR_CELLS = frozenset({"register", "unregister"})
+_FOR_CELLS = frozenset({"ambient", "register", "unregister"})
 
 
 def __getattr__(name: str) -> Any:

@@ -150,6 +150,23 @@ WITH_NUMPY: dict[str, tuple[list[str], list[str]]] = {
     ),
 }
 
+WITH_SKLEARN: dict[str, tuple[list[str], list[str]]] = {
+    "how scikit-learn answers": (
+        ["import sklearn", "sklearn.set_config(transform_output='pandas', enable_cython_pairwise_dist=False)"],
+        [
+            "sklearn.get_config()['transform_output'] == 'pandas'",
+            "not sklearn.get_config()['enable_cython_pairwise_dist']",
+        ],
+    ),
+}
+
+WITH_POLARS: dict[str, tuple[list[str], list[str]]] = {
+    "how polars prints": (
+        ["import polars as pl", "pl.Config.set_tbl_rows(3); pl.Config.set_fmt_float('full')"],
+        ["pl.Config.state()['set_fmt_float'] == 'full'", "str(pl.DataFrame({'a': range(10)})).count('…') >= 1"],
+    ),
+}
+
 WITH_PANDAS: dict[str, tuple[list[str], list[str]]] = {
     "options of pandas": (
         [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import pickle
 import shutil
 import subprocess
@@ -19,9 +20,13 @@ ROOT = Path(__file__).parents[2]
 PROCESS = Path(__file__).with_name("process.py")
 VERSIONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 PLAIN = {**promises.PLAIN, **promises_ambient.PLAIN, **promises_deep.PLAIN}
-WITH_NUMPY = {**promises.WITH_NUMPY, **promises_ambient.WITH_NUMPY}
-WITH_PANDAS = {**promises.WITH_PANDAS, **promises_ambient.WITH_PANDAS}
-ALL = {**PLAIN, **WITH_NUMPY, **WITH_PANDAS}
+WITH = {
+    "numpy": {**promises.WITH_NUMPY, **promises_ambient.WITH_NUMPY},
+    "pandas": {**promises.WITH_PANDAS, **promises_ambient.WITH_PANDAS},
+    "sklearn": promises_ambient.WITH_SKLEARN,
+    "polars": promises_ambient.WITH_POLARS,
+}
+ALL = {**PLAIN, **{name: promise for more in WITH.values() for name, promise in more.items()}}
 
 
 def work(interpreter: str, folder: Path, job: list[Any]) -> list[Any]:
@@ -53,21 +58,18 @@ def three_lives(interpreter: str, folder: Path, names: list[str]) -> dict[str, l
 
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """What went wrong under the Python of the tests, which has numpy and pandas."""
+    """What went wrong under the Python of the tests, which has numpy and other libraries."""
     names = list(PLAIN)
-    for module, more in (("numpy", WITH_NUMPY), ("pandas", WITH_PANDAS)):
-        try:
-            __import__(module)
-        except ImportError:
-            continue
-        names += more
+    for module, more in WITH.items():
+        if importlib.util.find_spec(module) is not None:
+            names += more
     return three_lives(sys.executable, tmp_path_factory.mktemp("lives"), names)
 
 
 @pytest.mark.parametrize("promise", ALL)
 def test_after_two_deaths(promise: str, outcome: dict[str, list[str]]) -> None:
     if promise not in outcome:
-        pytest.skip("numpy or pandas is not installed")
+        pytest.skip("the library is not installed")
     assert not outcome[promise], "\n".join(outcome[promise])
 
 

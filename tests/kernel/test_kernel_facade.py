@@ -17,7 +17,7 @@ def test_a_cell_can_import_holdfast_though_nothing_is_installed(kernel: Kernel) 
     kernel.run("import sys, os; sys.path[:] = [p for p in sys.path if not os.path.isdir(os.path.join(p, 'holdfast'))]")
     assert kernel.run(REGISTER)["status"] == "ok"
     assert kernel.run("holdfast.__spec__.origin, [n for n in dir(holdfast) if n[0] != '_']").result == (
-        "(None, ['register', 'unregister'])"
+        "(None, ['ambient', 'register', 'unregister'])"
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, TypeVar
 
-__all__ = ["register", "unregister"]
+__all__ = ["ambient", "register", "unregister"]
 
 Thing = TypeVar("Thing")
 
@@ -40,6 +40,25 @@ def unregister(kind: type) -> None:
     registered = _registered()
     if registered is not None:
         registered.unregister(kind)
+
+
+def ambient(name: str, read: Callable[[], Any] | None, write: Callable[[Any], object] | None) -> None:
+    """Keep a state that lies in no variable, from the next save on: a setting of a module, a registry in C code.
+
+    The two functions are kept with it, so the state is also saved after a restore. Declaring a name again replaces what
+    was declared, and with `None` for both functions ends it.
+
+    Args:
+        name: what the state is called when it can't be kept; without colons.
+        read: called without arguments after each run that called something; returns the state, as anything that the
+            session can keep. It must not change anything.
+        write: called with what `read` returned when the session is restored, after its variables are back.
+
+    Raises:
+        TypeError: the name or the functions are of no use.
+    """
+    if "_holdfast_kernel" in sys.modules:
+        import_module("_holdfast_kernel.capture.ambient").ambient(name, read, write)
 
 
 def _registered() -> Any:

@@ -20,7 +20,18 @@ PATCH = f"{KEPT}patch:"
 
 _ELSEWHERE = frozenset({"__main__", "__mp_main__", "builtins", "warnings", "holdfast"})
 """Modules whose attributes are ours to set, or are kept as ambient state."""
-_NOT_KEPT = {"sys": frozenset({"stdin", "stdout", "stderr", "path", "displayhook", "excepthook", "ps1", "ps2"})}
+_NOT_KEPT = {
+    "sys": frozenset(
+        {
+            "stdin", "stdout", "stderr", "path", "argv", "tracebacklimit", "dont_write_bytecode", "ps1", "ps2",
+            "displayhook", "excepthook", "unraisablehook", "breakpointhook",
+        }
+    ),
+    "threading": frozenset({"excepthook"}),
+    "decimal": frozenset({"DefaultContext"}),
+    "pandas": frozenset({"options"}),
+}  # fmt: skip
+"""Attributes for which the same holds, with what lies in them."""
 _GONE = object()
 _EXTENDED = (
     ("pandas", "DataFrame"),
@@ -94,6 +105,8 @@ class Patches:
         if not _is_holder(holder):
             # An object that a library keeps: `pandas.options.display.max_rows = 5`.
             if not isinstance(start, types.ModuleType) or type(holder).__module__ == "__main__":
+                return None
+            if chain[1] in _NOT_KEPT.get(start.__name__, ()):
                 return None
             return holder, f"{PATCH}{start.__name__}:{'.'.join(chain[1:])}"
         if not self._session.definitions.importable(holder):

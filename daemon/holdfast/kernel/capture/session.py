@@ -10,9 +10,9 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal
 
 from . import garbage, pages, patches, stamps
-from .ambient import PART, Ambient
+from .ambient import PART, Ambient, named
 from .background import Background
-from .choice import Choice, Limits
+from .choice import Choice, Limits, looks_secret
 from .components import (
     AMBIENT,
     DEFINITION,
@@ -82,6 +82,7 @@ class SessionCapture:
     def choose(self, limits: Limits) -> None:
         """Take over what the settings say is to be left out; the next capture follows it."""
         self._choice.limits = limits
+        self._ambient.leave_out(looks_secret if limits.secrets else None)
 
     def aside(self) -> AbstractContextManager[None]:
         """Return a context in which a cell is run again to make what is missing: ambient state is not changed by it."""
@@ -187,7 +188,7 @@ class SessionCapture:
             run: what it belongs to, to be told if something of it turns out not to come back.
         """
         if self._choice.refresh():
-            self._owes_everything = True
+            self._owes_everything = self._called = True
         self._owed |= self._unfaithful
         snapshot = self._take(self._due(full), full, run)
         self._ahead = set()
@@ -264,7 +265,10 @@ class SessionCapture:
         if self._called:
             roots.update(member for member in self._session.kept if not member.startswith(PART))
             for record_id in partition.held:
-                roots.update(partition.records[record_id].members)
+                members = partition.records[record_id].members
+                # Ambient state is always held by its module; what of it has to be looked at, its providers know.
+                if len(members) > 1 or not members[0].startswith(PART):
+                    roots.update(members)
         everything = full or self._owes_everything
         due: set[str] = set()
         if not everything:
@@ -326,7 +330,7 @@ class SessionCapture:
         }
 
     def _update_lost(self, lost: dict[str, LostMember]) -> None:
-        self._lost.update(lost)
+        self._lost.update((member, named(member, gone, self._session.kept)) for member, gone in lost.items())
         for member in self._lost.keys() - lost.keys():
             record = self._partition.home.get(member)
             exists = self._exists(member) if record is None else record.kept is not None
@@ -355,7 +359,11 @@ class SessionCapture:
             full=full,
             changed=outcome.changed,
             removed=removed,
-            skipped=[*self._choice.problems, *(gone.lost for name, gone in self._lost.items() if _is_told(name))],
+            skipped=[
+                *self._choice.problems,
+                *self._ambient.left_out(),
+                *(gone.lost for name, gone in self._lost.items() if _is_told(name)),
+            ],
             names_changed=names,
             names_removed=names_removed,
             environment=self._environment.as_json(),

@@ -8,6 +8,6 @@ them.
 from __future__ import annotations
 
 from .own import ambient
-from .registry import PART, Ambient
+from .registry import PART, Ambient, named
 
-__all__ = ["PART", "Ambient", "ambient"]
+__all__ = ["PART", "Ambient", "ambient", "named"]

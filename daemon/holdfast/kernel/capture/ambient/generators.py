@@ -93,6 +93,35 @@ class TorchRandom(Plain):
         return []
 
 
+class TensorflowRandom(Plain):
+    """TensorFlow's global seed, and the generator from which its operations get theirs."""
+
+    name = "tensorflow"
+    module = "tensorflow"
+
+    def _context(self) -> Any:
+        return getattr(sys.modules.get("tensorflow.python.eager.context"), "_context", None)
+
+    def read(self) -> Any:
+        """Return both, None where no seed was set."""
+        context = self._context()
+        seed = getattr(context, "_seed", None)
+        if seed is None:
+            return None
+        generator = getattr(context, "_rng", None)
+        return seed, None if generator is None else generator.getstate()
+
+    def write(self, state: Any) -> list[str]:
+        """Set both."""
+        if state is None:
+            return []
+        seed, generator = state
+        _module("tensorflow").random.set_seed(seed)
+        if generator is not None:
+            self._context()._rng.setstate(generator)
+        return []
+
+
 def _bytes(tensor: Any) -> bytes:
     try:
         content: bytes = tensor.numpy().tobytes()

@@ -124,45 +124,6 @@ def _set_each(options: dict[str, Any], setter: Any) -> list[str]:
     return problems
 
 
-class PandasAccessors(Parts):
-    """Classes of the session that were registered as accessors of pandas objects: ``df.geo``."""
-
-    name = "pandas accessors"
-    module = "pandas"
-    _OWNERS = ("DataFrame", "Series", "Index")
-
-    def mark(self) -> Any:
-        """Return the names of all accessors."""
-        return [set(owner._accessors) for owner in self._owners().values()]
-
-    def _owners(self) -> dict[str, Any]:
-        pandas = sys.modules["pandas"]
-        return {name: getattr(pandas, name) for name in self._OWNERS if hasattr(pandas, name)}
-
-    def read(self) -> dict[str, Any]:
-        """Return the classes of the session."""
-        found = {}
-        for owner_name, owner in self._owners().items():
-            for name in owner._accessors:
-                cached = vars(owner).get(name)
-                accessor = getattr(cached, "_accessor", None)
-                if getattr(accessor, "__module__", None) == "__main__":
-                    found[f"{owner_name}.{name}"] = accessor
-        return found
-
-    def write(self, parts: dict[str, Any]) -> list[str]:
-        """Register them."""
-        registering = sys.modules["pandas.core.accessor"]
-        for place, accessor in parts.items():
-            owner, _, name = place.partition(".")
-            cls = self._owners()[owner]
-            if name in cls._accessors:
-                cls._accessors.discard(name)
-                delattr(cls, name)
-            registering._register_accessor(name, cls)(accessor)
-        return []
-
-
 class SklearnConfig(Plain):
     """What `sklearn.set_config` was told."""
 
@@ -181,6 +142,36 @@ class SklearnConfig(Plain):
         wanted = {**known, **(state or {})}
         config.set_config(**{name: value for name, value in wanted.items() if name in known})
         return [f"{name}: this version of sklearn doesn't have it" for name in wanted if name not in known]
+
+
+class PolarsConfig(Plain):
+    """The settings of `polars.Config` that lie in its compiled code; the others are environment variables."""
+
+    name = "polars"
+    module = "polars"
+    watched = True
+
+    def begin(self) -> None:
+        """Take note of the settings that polars starts with."""
+        self._start = self._now()
+
+    def _now(self) -> dict[str, Any]:
+        getters = getattr(sys.modules.get("polars.config"), "_POLARS_CFG_DIRECT_VARS", {})
+        return {name: getter() for name, getter in getters.items()}
+
+    def mark(self) -> Any:
+        """Return all of them."""
+        return self._now()
+
+    def read(self) -> Any:
+        """Return what was set."""
+        return differences(self._now(), self._start) or None
+
+    def write(self, state: Any) -> list[str]:
+        """Set it, by the methods after which polars names the settings."""
+        config = sys.modules["polars"].Config
+        options = {name: value for name, value in self._start.items() if name in (self.read() or ())}
+        return _set_each({**options, **(state or {})}, lambda name, value: getattr(config, name)(value))
 
 
 class TorchSettings(Plain):

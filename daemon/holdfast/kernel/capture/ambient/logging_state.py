@@ -21,7 +21,10 @@ class Logging(Parts):
 
     name = "logging"
     module = "logging"
-    live = True
+
+    def _is_own(self, handler: Any) -> bool:
+        """Whether a handler does something and was not there at the start."""
+        return type(handler) is not _logging().NullHandler and id(handler) not in self._first_handlers
 
     def begin(self) -> None:
         """Take note of how it logs so far."""
@@ -31,23 +34,22 @@ class Logging(Parts):
         self._start = self._plain()
 
     def mark(self) -> Any:
-        """Return the plain state of all loggers, and which handlers and filters they have."""
+        """Return the plain state of the loggers that were touched, and which handlers and filters they have."""
         logging = _logging()
+        kind, root = logging.Logger, logging.root
+        loggers = [
+            (one.name, one.level, one.propagate, one.disabled, one.handlers[:], one.filters[:])
+            for one in (root, *root.manager.loggerDict.values())
+            if isinstance(one, kind) and (one.level or one.handlers or one.filters or one.disabled or not one.propagate)
+        ]
+        handlers = [(one, _shown(one)) for logger in loggers for one in logger[4] if self._is_own(one)]
+        self.live = any(logger[5] for logger in loggers) or not all(shown for _, shown in handlers)
         return (
-            [
-                (
-                    name,
-                    one.level,
-                    one.propagate,
-                    one.disabled,
-                    [*map(id, one.handlers)] if one.handlers else None,
-                    [*map(id, one.filters)] if one.filters else None,
-                )
-                for name, one in _loggers().items()
-            ],
-            logging.root.manager.disable,
+            loggers,
+            handlers,
+            root.manager.disable,
             len(logging._levelToName),
-            [*map(id, _classes().values())],
+            _classes(),
             logging._warnings_showwarning is not None,
         )
 
@@ -55,7 +57,7 @@ class Logging(Parts):
         logging = _logging()
         loggers = {
             name: state
-            for name, one in _loggers().items()
+            for name, one in sorted(_loggers().items())
             if (state := (one.level, one.propagate, one.disabled)) != _DEFAULTS
         }
         settings: dict[str, Any] = {"capture warnings": logging._warnings_showwarning is not None}
@@ -67,12 +69,8 @@ class Logging(Parts):
     def read(self) -> dict[str, Any]:
         """Return what differs from the start; handlers that do nothing or were there already are not the session's."""
         parts: dict[str, Any] = {part: state for part, state in self._plain().items() if state != self._start[part]}
-        nothing = _logging().NullHandler
         for name, logger in _loggers().items():
-            handlers = [
-                one for one in logger.handlers if type(one) is not nothing and id(one) not in self._first_handlers
-            ]
-            if handlers:
+            if handlers := [one for one in logger.handlers if self._is_own(one)]:
                 parts[_HANDLERS + name] = handlers
             if logger.filters:
                 parts[_FILTERS + name] = logger.filters[:]
@@ -108,9 +106,8 @@ class Logging(Parts):
 
     def _attach(self, logger: Any, handlers: list[Any]) -> None:
         """Give a logger its handlers; those that a library's import has made anew are not made twice."""
-        nothing = _logging().NullHandler
-        present = [one for one in logger.handlers if type(one) is nothing or id(one) in self._first_handlers]
-        anew = [one for one in logger.handlers if one not in present and _is_librarys(one)]
+        present = [one for one in logger.handlers if not self._is_own(one)]
+        anew = [one for one in logger.handlers if self._is_own(one) and _is_librarys(one)]
         wanted = [next((one for one in anew if type(one) is type(saved)), saved) for saved in handlers]
         logger.handlers[:] = [*present, *wanted]
 
@@ -128,6 +125,27 @@ def _loggers() -> dict[str, Any]:
 
 def _classes() -> dict[str, Any]:
     return {part: getattr(_logging(), f"get{name}")() for part, name in _CLASSES.items()}
+
+
+def _shown(handler: Any) -> tuple[Any, ...]:
+    """Return all there is to a plain handler for a file or for the output of the process; nothing for others."""
+    logging = _logging()
+    if type(handler) is logging.FileHandler:
+        target = handler.baseFilename
+    elif type(handler) is logging.StreamHandler and (name := _stream_name(handler.stream)):
+        target = name
+    else:
+        return ()
+    formatter = handler.formatter
+    if handler.filters or type(formatter) not in (type(None), logging.Formatter):
+        return ()
+    layout = formatter and (formatter._fmt, formatter.datefmt, id(formatter._style))
+    return target, handler.level, handler.name, id(formatter), layout
+
+
+def _stream_name(stream: Any) -> str | None:
+    names = ("stderr", "stdout", "__stderr__", "__stdout__")
+    return next((name for name in names if stream is getattr(sys, name, None)), None)
 
 
 def _is_librarys(handler: Any) -> bool:

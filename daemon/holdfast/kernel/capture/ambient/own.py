@@ -12,9 +12,14 @@ _FUNCTIONS = " (functions)"
 
 
 class Unreadable:
-    """Stands for a state that could not be read: pickling it raises what reading it raised."""
+    """Stands for a state that could not be read: pickling it raises what reading it raised.
+
+    Attributes:
+        said: that in words.
+    """
 
     def __init__(self, error: BaseException) -> None:
+        self.said = failed("", error)[2:]
         self._error = error
 
     def __reduce__(self) -> Any:
@@ -31,10 +36,11 @@ class Own(Parts):
     def __init__(self) -> None:
         self._declared: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {}
         self._unread: dict[str, Any] = {}
-        """States that were saved, and whose functions could not be loaded here."""
+        """States that were saved and could not be set: they stay saved until their functions are declared again."""
 
     def declare(self, name: str, read: Callable[[], Any] | None, write: Callable[[Any], object] | None) -> None:
         """Keep a state from now on, or no more if there are no functions."""
+        self._unread.pop(name, None)
         if read is None or write is None:
             self._declared.pop(name, None)
         else:
@@ -46,9 +52,11 @@ class Own(Parts):
 
     def read(self) -> dict[str, Any]:
         """Return each state and its functions."""
-        parts = {name: state for name, state in self._unread.items() if name not in self._declared}
+        parts = dict(self._unread)
         for name, functions in self._declared.items():
             parts[name + _FUNCTIONS] = functions
+            if name in self._unread:
+                continue
             try:
                 parts[name] = functions[0]()
             except Exception as error:  # noqa: BLE001 - the user's function; said like an object that can't be pickled
@@ -70,6 +78,7 @@ class Own(Parts):
                 try:
                     write(parts[name])
                 except Exception as error:  # noqa: BLE001 - the user's function; said to the user
+                    self._unread[name] = parts[name]
                     problems.append(failed(name, error))
         return problems
 

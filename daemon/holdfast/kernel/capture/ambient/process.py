@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from .. import garbage
 from .provider import Plain, differences, failed
 
 
@@ -39,10 +40,19 @@ class WorkingDirectory(Plain):
 
 
 class Environment(Plain):
-    """The environment variables that the session set, changed or deleted; the others are the new process's own."""
+    """The environment variables that the session set, changed or deleted; the others are the new process's own.
+
+    Attributes:
+        is_secret: tells by the name whether a variable is to be left out; None: none is.
+        left_out: the variables that were left out the last time.
+    """
 
     name = "environment variables"
     early = True
+
+    def __init__(self) -> None:
+        self.is_secret: Callable[[str], bool] | None = None
+        self.left_out: list[str] = []
 
     def begin(self) -> None:
         """Take note of all variables."""
@@ -60,6 +70,9 @@ class Environment(Plain):
         changed.update((name, None) for name in self._start if name not in now)
         for name in self._owned - changed.keys():
             changed[name] = now.get(name)
+        self.left_out = [name for name in changed if changed[name] and self.is_secret and self.is_secret(name)]
+        for name in self.left_out:
+            del changed[name]
         return changed or None
 
     def write(self, state: Any) -> list[str]:
@@ -150,7 +163,7 @@ class Interpreter(Plain):
 
     def _now(self) -> dict[str, Any]:
         settings = {name: getter() for name, getter in self._getters()}
-        settings["garbage collection"] = gc.isenabled()
+        settings["garbage collection"] = garbage.is_wanted()
         settings["garbage collection thresholds"] = gc.get_threshold()
         for name in _ATTRIBUTES:
             value = getattr(sys, name, None)
@@ -190,15 +203,13 @@ class Interpreter(Plain):
             getattr(__import__(module), setter)(value)
         elif name in _ATTRIBUTES:
             if value is not None:
-                setattr(sys, name, value)
+                setattr(sys, name, value[:] if type(value) is list else value)
             elif hasattr(sys, name):
                 delattr(sys, name)
         elif name == "garbage collection thresholds":
             gc.set_threshold(*value)
-        elif value:
-            gc.enable()
         else:
-            gc.disable()
+            garbage.want(value)
 
     def moved(self, before: Any) -> None:
         """The kernel names the document anew in `sys.argv`."""

@@ -17,14 +17,19 @@ class Provider:
         name: what it is called in hidden members, for ever, and towards the user; without a colon.
         module: the state exists once this module is loaded.
         early: it is set before variables are loaded, which may need it: where modules are found, what they find.
+        watched: `begin` has to be called right after the import of the module, before the session can change anything.
     """
 
     name = ""
     module = "sys"
     early = False
+    watched = False
 
     def begin(self) -> None:
-        """Take note of the state that the session starts with; called once, if the module is loaded then."""
+        """Take note of the state that the session starts with.
+
+        Called once: with the session if the module is loaded then, else after the run that imported it.
+        """
 
     def mark(self) -> Any:
         """Return a value of plain data that is equal to the last one as long as nothing changed."""

@@ -230,7 +230,7 @@ class Builtins(Parts):
         return {
             name: value
             for name, value in builtins.__dict__.items()
-            if start.get(name, missing) is not value and name not in self._OTHERS
+            if start.get(name, missing) is not value and name not in self._OTHERS and not _is_dunder(name)
         }
 
     def write(self, parts: dict[str, Any]) -> list[str]:
@@ -243,6 +243,11 @@ class Builtins(Parts):
         for name, value in parts.items():
             setattr(builtins, name, value)
         return []
+
+
+def _is_dunder(name: str) -> bool:
+    """Whether it is a name for the machinery: compiled modules leave such notes to each other among the builtins."""
+    return name.startswith("__") and name.endswith("__")
 
 
 class Multiprocessing(Plain):

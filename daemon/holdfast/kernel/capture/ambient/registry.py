@@ -6,16 +6,16 @@ import pickle
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...imports import ImportWatch
 from ..components import AMBIENT, KEPT, Lost, LostMember
-from .generators import NumpyRandom, PythonRandom, TorchRandom
-from .libraries import NumpySettings, PandasAccessors, PandasOptions, SklearnConfig, TorchSettings
+from .generators import NumpyRandom, PythonRandom, TensorflowRandom, TorchRandom
+from .libraries import NumpySettings, PandasOptions, PolarsConfig, SklearnConfig, TorchSettings
 from .logging_state import Logging
-from .matplotlib_state import RcParams, Registered
-from .own import Own, make_present
+from .matplotlib_state import Backend, OpenFigures, RcParams, Registered
+from .own import Own, Unreadable, make_present
 from .process import Environment, Interpreter, SearchPath, TimeZone, WorkingDirectory
 from .provider import Parts, Plain, Provider
 from .python_state import Builtins, DecimalContext, Hooks, Locale, ModuleNames, Multiprocessing, WarningFilters
@@ -29,6 +29,7 @@ PROVIDERS: tuple[Callable[[], Provider], ...] = (
     TimeZone,
     SearchPath,
     Interpreter,
+    Backend,
     Locale,
     Multiprocessing,
     DecimalContext,
@@ -36,10 +37,11 @@ PROVIDERS: tuple[Callable[[], Provider], ...] = (
     SklearnConfig,
     NumpySettings,
     PandasOptions,
-    PandasAccessors,
+    PolarsConfig,
     TorchSettings,
     RcParams,
     Registered,
+    OpenFigures,
     Logging,
     WarningFilters,
     Hooks,
@@ -47,9 +49,13 @@ PROVIDERS: tuple[Callable[[], Provider], ...] = (
     PythonRandom,
     NumpyRandom,
     TorchRandom,
+    TensorflowRandom,
 )
 """In the order in which they are set: what others may read first, what others may disturb last."""
 
+_watched: dict[str, Callable[[Any], None]] = {}
+_watch = ImportWatch(_watched)
+"""Of the session that was made last; there is only one in a kernel."""
 _NEVER = object()
 _REMEDY = "set it again in a cell"
 
@@ -90,13 +96,18 @@ class Ambient:
         self._began: set[str] = set()
         self._sent: set[str] = set()
         """Plain states of which the store has something, so that going back to the start has to be sent as well."""
+        self._in_parts: set[str] = set()
+        """Providers of which parts are kept."""
         self._waiting: dict[str, Any] = {}
         """States that were restored and could not be set: their module is not loaded yet, or it failed."""
-        self._watched: dict[str, Callable[[Any], None]] = {}
-        self._watch: ImportWatch | None = None
+        self._modules = -1
+        self._active: list[tuple[str, Provider]] = []
+        _watched.clear()
         for provider in self._providers.values():
             if provider.module in sys.modules:
                 self._marks[provider.name] = self._look(provider)
+            elif provider.watched:
+                self._expect(provider)
 
     def _look(self, provider: Provider) -> Any:
         """Return a provider's mark."""
@@ -117,24 +128,42 @@ class Ambient:
             full: return all there is.
         """
         changes = Changes()
-        for name, provider in self._providers.items():
-            loaded = provider.module in sys.modules
-            mark = self._look(provider) if loaded else None
-            changed = loaded and not _equal(mark, self._marks.get(name, _NEVER))
-            if changed:
-                self._marks[name] = mark
-                self._waiting.pop(name, None)
-            if name in self._waiting:
-                if full:
-                    self._add_waiting(provider, changes)
-            elif not loaded or mark is _NEVER:
+        marks, waiting = self._marks, self._waiting
+        for name, provider in self._loaded():
+            try:
+                mark = provider.mark()
+                changed = mark != marks.get(name, _NEVER)
+            except Exception:  # noqa: BLE001 - a folder that was removed, values of libraries that can't be compared
+                mark = self._look(provider)
+                changed = mark is not _NEVER or marks.get(name) is not _NEVER
+            if not changed and not full and name not in self._in_parts:
                 continue
-            elif isinstance(provider, Plain):
-                if changed or full:
-                    self._add_plain(provider, changes)
-            elif isinstance(provider, Parts) and (changed or full or (provider.live and self._members(name))):
-                self._add_parts(provider, changes)
+            if changed:
+                marks[name] = mark
+                waiting.pop(name, None)
+            if mark is not _NEVER and name not in waiting:
+                self._add(provider, changes, changed=changed or full)
+        if full:
+            for name in waiting:
+                self._add_waiting(self._providers[name], changes)
         return changes
+
+    def _loaded(self) -> list[tuple[str, Provider]]:
+        """Return the providers whose modules are loaded."""
+        if self._modules != len(sys.modules):
+            self._modules = len(sys.modules)
+            self._active = [(name, one) for name, one in self._providers.items() if one.module in sys.modules]
+            for _, provider in self._active:
+                if provider.name not in self._began:
+                    self._look(provider)
+        return self._active
+
+    def _add(self, provider: Provider, changes: Changes, *, changed: bool) -> None:
+        if isinstance(provider, Plain):
+            if changed:
+                self._add_plain(provider, changes)
+        elif isinstance(provider, Parts) and (changed or provider.live):
+            self._add_parts(provider, changes)
 
     def _add_waiting(self, provider: Provider, changes: Changes) -> None:
         if isinstance(provider, Plain):
@@ -166,6 +195,10 @@ class Ambient:
         for part, value in parts.items():
             self._kept[prefix + part] = value
         now = {prefix + part for part in parts}
+        if now:
+            self._in_parts.add(provider.name)
+        else:
+            self._in_parts.discard(provider.name)
         for member in before - now:
             del self._kept[member]
         changes.members |= before | now
@@ -173,6 +206,21 @@ class Ambient:
     def _members(self, name: str) -> set[str]:
         prefix = f"{PART}{name}:"
         return {member for member in self._kept if member.startswith(prefix)}
+
+    def leave_out(self, is_secret: Callable[[str], bool] | None) -> None:
+        """Leave environment variables out whose names say that they are secrets; with None, keep all."""
+        environment = self._providers[Environment.name]
+        if isinstance(environment, Environment) and environment.is_secret is not is_secret:
+            environment.is_secret = is_secret
+            self._marks.pop(Environment.name, None)
+
+    def left_out(self) -> list[Lost]:
+        """Return the environment variables that were left out."""
+        environment = self._providers[Environment.name]
+        names = environment.left_out if isinstance(environment, Environment) else []
+        reason = "left out: its name looks like that of a secret, and the setting holdfast.skipSecrets is on"
+        remedy = "set it in the environment of the editor, or in the cell that uses it; or change the setting"
+        return [Lost(f"os.environ[{name!r}]", "ambient state", reason, remedy) for name in names]
 
     def forget(self, member: str) -> None:
         """Send a state again at the next opportunity: the store doesn't have it."""
@@ -237,6 +285,7 @@ class Ambient:
                     lost.append(Lost(name, "ambient state", "this version of Holdfast doesn't know it", _REMEDY))
             elif member.startswith(PART):
                 states.setdefault(name, {})[member[len(PART) + len(name) + 1 :]] = value
+                self._in_parts.add(name)
             else:
                 states[name] = value
         for name, provider in self._providers.items():
@@ -256,11 +305,13 @@ class Ambient:
             return [Lost(provider.name, "ambient state", problem, _REMEDY) for problem in self._write(provider, state)]
         self._waiting[provider.name] = state
         self._sent.add(provider.name)
-        self._watched[provider.module] = lambda module: self._arrived(module.__name__)
-        if self._watch is None:
-            self._watch = ImportWatch(self._watched)
-            self._watch.install()
+        self._expect(provider)
         return []
+
+    def _expect(self, provider: Provider) -> None:
+        _watched[provider.module] = lambda module: self._arrived(module.__name__)
+        if _watch not in sys.meta_path:
+            _watch.install()
 
     def _write(self, provider: Provider, state: Any) -> list[str]:
         """Set a state; return what failed. It stays in the store then, until the session sets something else."""
@@ -270,19 +321,32 @@ class Ambient:
         problems: list[str]
         try:
             problems = provider.write(state)  # type: ignore[attr-defined]
+            untouched = bool(problems) and isinstance(provider, Plain)
         except Exception as error:  # noqa: BLE001 - a folder that is gone, a library that refuses: said to the user
-            problems = [f"{type(error).__name__}: {error}"]
-        if problems:
+            problems, untouched = [f"{type(error).__name__}: {error}"], True
+        if untouched:
             self._waiting[provider.name] = state
         self._marks[provider.name] = self._look(provider)
         return problems
 
     def _arrived(self, module: str) -> None:
-        """The session has just imported a module whose states were waiting for it."""
+        """The session has just imported a module that some providers were waiting for."""
         for name, provider in self._providers.items():
+            if provider.module == module and provider.watched:
+                self._look(provider)
             if provider.module == module and name in self._waiting:
                 for problem in self._write(provider, self._waiting[name]):
                     print(f"Holdfast: {name} could not be restored: {problem}", file=sys.stderr)
+
+
+def named(member: str, gone: LostMember, kept: Mapping[str, Any]) -> LostMember:
+    """Return the loss of a part as users know it: they have set a state, and made no object."""
+    if not member.startswith(PART):
+        return gone
+    value = kept.get(member)
+    reason = f"reading it raised {value.said}" if isinstance(value, Unreadable) else gone.lost.reason
+    name = gone.lost.name.removeprefix(f"{Own.name}.")
+    return replace(gone, lost=Lost(name, "ambient state", reason, gone.lost.remedy))
 
 
 def _provider_of(member: str) -> str:

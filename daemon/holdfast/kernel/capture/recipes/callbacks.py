@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copyreg
+import itertools
 import sys
 import types
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,10 @@ _OF_WINDOWS = ("backend_bases", "backend_managers", "backend_tools", "backends",
 
 def _registry(pickler: ComponentPickler, registry: Any) -> Any:
     state = registry.__getstate__()
+    number = state.get("_cid_gen") if isinstance(state, dict) else None
+    if isinstance(number, int):
+        # It took a number for the pickle: a figure would never be as it was the last time.
+        registry._cid_gen = itertools.count(number)
     callbacks: dict[Any, dict[int, Any]] = {}
     for signal, connected in registry.callbacks.items():
         for number, reference in connected.items():
