@@ -42,6 +42,10 @@ DISTRIBUTIONS = {
     "opencv-python": "opencv-python-headless",
     "tensorflow": "tensorflow-cpu",
 }
+NOT_INSTALLED = {
+    "dataprep": "its last release, 0.4.1, needs pandas 1 and numpy 1, which the other packages no longer work with",
+}
+"""Why a package is not there, where that is known."""
 HEAD = """# Compatibility
 
 What becomes of objects of libraries when their session dies. Each row is a class that the coverage table of
@@ -97,7 +101,7 @@ def run_all(interpreters: list[str], only: str | None, results: dict[str, dict[s
             run = list(alike)
             interpreter, text = choose(interpreters, package, modules)
             if interpreter is None:
-                outcomes = [lives.Outcome("not run", [text]) for _ in run]
+                outcomes = [lives.Outcome("not run", [NOT_INSTALLED.get(package, text)]) for _ in run]
             else:
                 with tempfile.TemporaryDirectory() as folder:
                     outcomes = lives.run(interpreter, Path(folder), run)

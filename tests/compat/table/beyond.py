@@ -56,7 +56,6 @@ ENTRIES: list[Entry] = [
         ),
         ("first.lines[0].get_ydata()", "second.lines[0].get_ydata()"),
         "first.lines[0].set_ydata([5, 5])",
-        "plt.gcf() is other",
         "plt.fignum_exists(obj.number)",
     ),
     _SPARK.entry(
@@ -130,6 +129,7 @@ ENTRIES: list[Entry] = [
         ("import io; from tqdm import tqdm", "obj = tqdm(total=10, file=io.StringIO(), mininterval=0); obj.update(3)"),
         ("obj.n, obj.total",),
         "obj.update(2)",
+        lost="progress bar",
     ),
     _SQLALCHEMY.entry(
         "sqlalchemy.Engine",
@@ -151,8 +151,8 @@ ENTRIES: list[Entry] = [
     _SPACY.entry(
         "spacy.Language",
         ("import spacy", "obj = spacy.blank('en'); obj.add_pipe('sentencizer'); doc = obj('One two. Three.')"),
-        ("[t.text for t in obj('a b')]", "obj.pipe_names", "[s.text for s in doc.sents]"),
-        "ruler = obj.add_pipe('entity_ruler')",
+        ("[t.text for t in obj('a b')]", "obj.pipe_names", "[token.text for token in doc]"),
+        "obj.disable_pipe('sentencizer'); doc = obj('Four.')",
     ),
     _H5PY.entry(
         "h5py.File",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from . import give_names, set_contents
+from . import give_names, set_attributes, set_contents
 
 
 def plotly_validator(parent: str, name: str) -> Any:
@@ -60,6 +60,21 @@ def spark_session(fixed: dict[str, str], later: dict[str, str]) -> Any:
 def spark_context(session: Any) -> Any:
     """Return a session's context."""
     return session.sparkContext
+
+
+def set_keras_optimizer(made: Any, state: tuple[dict[str, Any], list[Any]]) -> None:
+    """Set an optimizer's attributes, and note anew where its variables are."""
+    attributes, variables = state
+    set_attributes(made, {**attributes, "_trainable_variables_indices": {}})
+    for index, variable in enumerate(variables):
+        made._trainable_variables_indices[made._var_key(variable)] = index
+
+
+def set_keras_tracker(made: Any, state: tuple[dict[str, Any], dict[str, list[Any]]]) -> None:
+    """Set a tracker's attributes, and note anew where the objects are that it tracks."""
+    attributes, tracked = state
+    stored = {name: set(map(id, things)) for name, things in tracked.items()}
+    set_attributes(made, {**attributes, "stored_ids": stored})
 
 
 give_names(globals())

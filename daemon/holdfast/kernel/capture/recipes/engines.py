@@ -63,6 +63,11 @@ def _match(pickler: ComponentPickler, match: Any) -> Any:
     return rebuilding.call, ("cv2", "DMatch", (match.queryIdx, match.trainIdx, match.imgIdx, match.distance))
 
 
+def _progress_bar(pickler: ComponentPickler, bar: Any) -> Any:
+    raise CannotKeep("a progress bar belongs to the run that draws it", "make it again in the cell that uses it")
+
+
+DERIVED = {("tqdm.std", "tqdm"): _progress_bar}
 RECIPES = {
     ("pyspark.sql.session", "SparkSession"): _spark_session,
     ("pyspark.core.context", "SparkContext"): _spark_context,

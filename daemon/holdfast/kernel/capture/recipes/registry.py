@@ -28,7 +28,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "numpy": ("ufuncs", "masked_arrays"),
     "scipy": ("ufuncs", "science"),
     "astropy": ("science",),
-    **dict.fromkeys(("cv2", "lightgbm", "pyspark"), ("engines",)),
+    **dict.fromkeys(("cv2", "lightgbm", "pyspark", "tqdm"), ("engines",)),
     "matplotlib": ("callbacks", "drawing"),
     "sklearn": ("scikit_learn",),
     "torch": ("torch",),

@@ -35,7 +35,22 @@ def _keras(pickler: ComponentPickler, thing: Any) -> Any:
     for name in _COMPILED:
         if reduced[2].get(name) is not None:
             reduced[2][name] = None
-    return reduced
+    if "_trainable_variables_indices" not in reduced[2]:
+        return reduced
+    del reduced[2]["_trainable_variables_indices"]
+    state = reduced[2], list(getattr(thing, "_trainable_variables", ()))
+    return (*reduced[:2], state, None, None, rebuilding.set_keras_optimizer)
+
+
+def _tracker(pickler: ComponentPickler, tracker: Any) -> Any:
+    """Keep which objects are tracked; Keras itself notes their addresses."""
+    attributes = {name: value for name, value in tracker.__dict__.items() if name != "stored_ids"}
+    tracked = {
+        name: [thing for thing in tracker.config[name][1] if id(thing) in ids]
+        for name, ids in tracker.stored_ids.items()
+    }
+    state = attributes, tracked
+    return rebuild.bare_object, (type(tracker),), state, None, None, rebuilding.set_keras_tracker
 
 
 def watched(pickler: ComponentPickler, thing: Any) -> Any:
@@ -73,4 +88,7 @@ DERIVED = {
     ("plotly.basedatatypes", "BaseFigure"): whole,
     ("plotly.basedatatypes", "BasePlotlyType"): whole,
 }
-RECIPES = {("bokeh.core.property.wrappers", "PropertyValueSet"): _bokeh}
+RECIPES = {
+    ("keras.src.utils.tracking", "Tracker"): _tracker,
+    ("bokeh.core.property.wrappers", "PropertyValueSet"): _bokeh,
+}
