@@ -5,6 +5,7 @@ In the kernel cloudpickle is loaded from its file under a private name; in unit 
 
 from __future__ import annotations
 
+import sys
 from types import CodeType
 from typing import Any
 
@@ -24,7 +25,10 @@ def importable_as(definition: Any) -> tuple[str, str] | None:
     found = cloudpickle._lookup_module_and_qualname(definition)
     if found is None or found[0].__name__ in ("__main__", "__mp_main__"):
         return None
-    return found[0].__name__, found[1]
+    # A compiled submodule may call itself by less than the name under which it is imported.
+    said = getattr(definition, "__module__", None)
+    name = said if isinstance(said, str) and sys.modules.get(said) is found[0] else found[0].__name__
+    return name, found[1]
 
 
 def code_arguments(code: CodeType) -> tuple[Any, ...]:
