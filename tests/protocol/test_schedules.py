@@ -243,4 +243,4 @@ TestSchedules.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-TestSchedules.pytestmark = [pytest.mark.timeout(30 + 12 * SCHEDULES)]  # type: ignore[attr-defined]
+TestSchedules.pytestmark = [pytest.mark.timeout(300 + 12 * SCHEDULES)]  # type: ignore[attr-defined]
