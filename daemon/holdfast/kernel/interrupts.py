@@ -12,6 +12,7 @@ raise, they can't raise it in the middle of something.
 
 from __future__ import annotations
 
+import _signal
 import _thread
 import os
 import signal
@@ -46,6 +47,17 @@ _HANDLED = tuple(
 
 class TookTooLong(BaseException):
     """Raised in code of users and libraries that keeps a capture or a restore waiting; see `watchdog`."""
+
+
+def _held_back(signals: Any, *, exactly: bool = False) -> Any:
+    """Have the system hold back these signals too, or `exactly` these; return those that it held back before."""
+    if _set_mask is None:
+        return ()
+    return _set_mask(signal.SIG_SETMASK if exactly else signal.SIG_BLOCK, signals)
+
+
+# The function behind `signal.pthread_sigmask`, which spends most of its time on making enumeration members.
+_set_mask: Any = getattr(_signal, "pthread_sigmask", None)
 
 
 class Interrupts:
@@ -87,11 +99,17 @@ class Interrupts:
 
     def disarm(self) -> None:
         """The run's user code is over, however it ended: a late SIGINT is dropped, and the shield is up again."""
+        before: Any = None
         while True:
             try:
+                # With the signals held back by the system, nothing can raise between here and the next line of ours.
+                if before is None:
+                    before = _held_back(())
+                _held_back(_HANDLED)
                 self._running = self._pending = False
                 self._shields = 1
                 self._hold()
+                _held_back(before, exactly=True)
             except BaseException:  # noqa: BLE001 - a handler of the user's raised just now; it must not break the exit
                 continue
             return
