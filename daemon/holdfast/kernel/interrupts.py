@@ -12,7 +12,7 @@ raise, they can't raise it in the middle of something.
 
 from __future__ import annotations
 
-import _signal
+import _signal  # type: ignore[import-not-found]
 import _thread
 import os
 import signal

@@ -221,10 +221,20 @@ class Session:
             with self._interrupts.user_code():
                 self._execute_and_show(cell)
         except BaseException as error:  # noqa: BLE001 - whatever a cell raises is its result
-            failure = self._as_interrupt(error)
-            _remember(failure)
-        finally:
+            failure = error
+        # A signal handler of the user's may raise at any call until the last of them is out of the way, also at the
+        # very call that takes it out; where nothing is called, nothing raises.
+        try:
             self._interrupts.disarm()
+        except BaseException as error:  # noqa: BLE001 - as above
+            failure = failure or error
+            try:
+                self._interrupts.disarm()
+            except BaseException:  # noqa: BLE001 - as above; three in a row have not been seen
+                self._interrupts.disarm()
+        if failure is not None:
+            failure = self._as_interrupt(failure)
+            _remember(failure)
         if begun and self._outbox.is_open:
             with self._capture_lock:
                 self._capture.end_run(ok=failure is None)
@@ -379,9 +389,12 @@ class Session:
             with self._interrupts.user_code():
                 return answer()
         except BaseException as error:  # noqa: BLE001 - runs user code
-            return _failure("name" if isinstance(error, NameError) else "error", describe(error))
-        finally:
+            failure = error
+        try:
             self._interrupts.disarm()
+        except BaseException:  # noqa: BLE001 - a late signal; see `_execute`
+            self._interrupts.disarm()
+        return _failure("name" if isinstance(failure, NameError) else "error", describe(failure))
 
 
 def _inspected(value: object, header: dict[str, Any], *, safe: bool = False) -> dict[str, Any]:
