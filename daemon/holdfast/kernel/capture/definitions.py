@@ -103,17 +103,22 @@ def _is_importable(definition: Any) -> bool:
         return False
     if not issubclass(type(definition), types.ModuleType):
         place = importable_as(definition)
-        return place is not None and not is_made_by_hand(sys.modules[place[0]])
+        return place is not None and not is_made_by_hand(sys.modules[place[0]], place[0])
     name = definition.__name__
-    module: types.ModuleType = definition
-    return name not in _MAINS and sys.modules.get(name) is definition and not is_made_by_hand(module)
+    known = sys.modules.get(name)
+    if name in _MAINS or known is None or is_made_by_hand(definition, name):
+        return False
+    # Some packages put another module in their place while they are imported: the one that was taken before is as good.
+    return known is definition or definition.__dict__.get("__spec__") is not None
 
 
-def is_made_by_hand(module: types.ModuleType) -> bool:
-    """Whether a module comes from ``types.ModuleType(…)``, so that no import brings it back."""
+def is_made_by_hand(module: types.ModuleType, name: str) -> bool:
+    """Whether a module that is known under `name` comes from ``types.ModuleType(…)``, so that no import brings it back.
+
+    Compiled packages have submodules without a specification, which their import makes.
+    """
     names = module.__dict__
-    found = any(names.get(name) is not None for name in ("__spec__", "__loader__", "__file__"))
-    return not found and "." not in module.__name__
+    return "." not in name and all(names.get(key) is None for key in ("__spec__", "__loader__", "__file__"))
 
 
 def own_functions(cls: type) -> list[types.FunctionType]:
