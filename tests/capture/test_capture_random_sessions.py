@@ -188,7 +188,7 @@ class Everything(set[str]):
         return True
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(step, min_size=1, max_size=14), st.sampled_from([1, 2, 5]))
 def test_what_is_pickled_in_steps_is_isomorphic_as_well(steps: list[Any], height: int) -> None:
     """As for what is nested deeply, but with steps of one or a few levels."""

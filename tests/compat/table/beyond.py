@@ -139,7 +139,6 @@ ENTRIES: list[Entry] = [
         ),
         ("str(obj.url).endswith('compat.db')",),
         "obj = sa.create_engine('sqlite://')",
-        lost="can't be saved",
     ),
     _DUCKDB.entry(
         "duckdb.DuckDBPyConnection",

@@ -148,9 +148,6 @@ def _is_foreign(value: Any, package: str) -> bool:
     """Whether an attribute of a class in `package` comes from the session or from another library."""
     if isinstance(value, (types.FunctionType, type)):
         return value.__module__.partition(".")[0] not in (package, "builtins", "typing", "abc", "functools")
-    if package == "pandas":
-        # Its accessors are registered again, as ambient state.
-        return False
     parts = getattr(value, "__dict__", None)
     # An accessor holds the class that was registered.
     return type(parts) is dict and any(
