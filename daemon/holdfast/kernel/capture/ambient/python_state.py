@@ -230,7 +230,7 @@ class Builtins(Parts):
         return {
             name: value
             for name, value in builtins.__dict__.items()
-            if start.get(name, missing) is not value and name not in self._OTHERS and not _is_dunder(name)
+            if start.get(name, missing) is not value and name not in self._OTHERS and not _is_machinery(name)
         }
 
     def write(self, parts: dict[str, Any]) -> list[str]:
@@ -245,9 +245,9 @@ class Builtins(Parts):
         return []
 
 
-def _is_dunder(name: str) -> bool:
+def _is_machinery(name: str) -> bool:
     """Whether it is a name for the machinery: compiled modules leave such notes to each other among the builtins."""
-    return name.startswith("__") and name.endswith("__")
+    return name.startswith("__")
 
 
 class Multiprocessing(Plain):
