@@ -199,6 +199,9 @@ class Text(View):
     def _note(self, state: dict[str, Any]) -> None:
         if state.get("version") is not None:
             self._version = state["version"]
+        if state["status"] == "unchanged":
+            # What is missing was said when it was not saved.
+            return
         for variable in state.get("skipped") or []:
             key = (variable["name"], variable["reason"])
             if key not in self._told:
