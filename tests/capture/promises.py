@@ -730,6 +730,21 @@ WITH_NUMPY: dict[str, tuple[list[str], list[str]]] = {
 }
 
 WITH_PANDAS: dict[str, tuple[list[str], list[str]]] = {
+    "frames over the rows of an array share it, in its layout": (
+        [
+            "import numpy as np, pandas as pd",
+            "rows = np.arange(40.).reshape(10, 4)",
+            "whole = pd.DataFrame(rows, columns=list('abcd'), copy=False)",
+            "part = whole[['a', 'b']]",
+        ],
+        [
+            "np.shares_memory(whole['a'].to_numpy(), part['a'].to_numpy())",
+            "part['a'].to_numpy().strides == (32,)",
+            "part['b'].tolist() == rows[:, 1].tolist()",
+            "whole.equals(pd.DataFrame(rows, columns=list('abcd')))",
+            "part.__setitem__('a', 0.0) or whole['a'].tolist() == rows[:, 0].tolist()",
+        ],
+    ),
     "accessors and methods that were put on frames": (
         [
             "import pandas as pd",

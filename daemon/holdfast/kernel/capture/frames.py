@@ -69,7 +69,11 @@ def _block(pickler: ComponentPickler, block: Any) -> Any:
     reduced = block.__reduce_ex__(5)
     if references is None or len(reduced) != 2:
         return reduced
-    return rebuild.block, (*reduced, references)
+    make, (values, *place) = reduced
+    if type(values) is type(block.values) and values.shape == block.values.shape:
+        # pandas itself would make a copy of what does not lie in the order of C, and share nothing.
+        values = block.values
+    return rebuild.block, (make, (values, *place), references)
 
 
 def _series(pickler: ComponentPickler, manager: Any) -> Any:
