@@ -316,8 +316,12 @@ class _Walk:
                 for number, level in enumerate(thing.levels):
                     self._inside(f"{path}.levels[{number}]", level)
                     self._inside(f"{path}.codes[{number}]", thing.codes[number])
-            else:
+            elif isinstance(thing, pandas.Series):
                 self._inside(f"{path}.values", _column(thing))
+            else:
+                # Its values never change, and pandas makes those of some indexes only when they are asked for.
+                values = _hash_text(without_addresses(repr(list(thing))))
+                return f"{_name(type(thing))} {len(thing)} {thing.dtype} {names!r} {values}"
             return f"{_name(type(thing))} {len(thing)} {thing.dtype} {names!r}"
         if isinstance(thing, pandas.api.extensions.ExtensionArray):
             if isinstance(thing, pandas.Categorical):
