@@ -758,6 +758,19 @@ WITH_PANDAS: dict[str, tuple[list[str], list[str]]] = {
         ["import pandas as pd", "pd.options.display.max_rows = 7"],
         ["pd.get_option('display.max_rows') == 7"],
     ),
+    "accessors that were registered again, and methods that were taken away": (
+        [
+            "import pandas as pd, warnings; warnings.simplefilter('ignore')",
+            "def gone(self): return 1\nsetattr(pd.DataFrame, 'gone', gone)",
+            "def remove(): delattr(pd.DataFrame, 'gone')",
+            "remove()",
+            "register = pd.api.extensions.register_dataframe_accessor",
+            "@register('again')\nclass Again:\n    def __init__(self, frame): self.frame = frame\n    def which(self): return 'first'",
+            "@register('again')\nclass Again:\n    def __init__(self, frame): self.frame = frame\n    def which(self): return 'second'",
+            "df = pd.DataFrame({'a': [1, 2]})",
+        ],
+        ["df.again.which() == 'second'", "pd.DataFrame.again is Again", "not hasattr(pd.DataFrame, 'gone')"],
+    ),
     "universal functions of libraries, and those made by vectorize": (
         [
             "import numpy as np",

@@ -57,8 +57,8 @@ class Patches:
         self._sizes: dict[tuple[str, str], int] = {}
 
     def look_around(self) -> set[str]:
-        """Find what was put on classes that are made to be extended; return the members that are new."""
-        noted = set()
+        """Find what code that was called has put on classes, replaced and taken away; return the members concerned."""
+        noted = self._refresh()
         for place in _EXTENDED:
             if place[0] not in sys.modules:
                 continue
@@ -71,6 +71,21 @@ class Patches:
                     member = f"{PATCH}{cls.__module__}:{cls.__qualname__}.{name}"
                     self._session.kept[member] = value
                     noted.add(member)
+        return noted
+
+    def _refresh(self) -> set[str]:
+        """Take the values that lie there now: what is registered again leaves the number of attributes alone."""
+        noted = set()
+        for member in [member for member in self._session.kept if member.startswith(PATCH)]:
+            holder, name = _find(member)
+            value = _GONE if holder is None else _own(holder, name)
+            if value is _GONE:
+                del self._session.kept[member]
+            elif value is not self._session.kept[member]:
+                self._session.kept[member] = value
+            else:
+                continue
+            noted.add(member)
         return noted
 
     def note(self, chains: Iterable[Chain]) -> set[str]:

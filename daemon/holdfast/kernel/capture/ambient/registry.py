@@ -248,7 +248,8 @@ class Ambient:
             if not isinstance(provider, Plain):
                 continue
             if provider.module in sys.modules:
-                with suppress(Exception):  # as in _look
+                # A folder that was removed, a module half imported or of another version: then nothing is set back.
+                with suppress(Exception):
                     before[name] = provider.read()
             elif name in self._waiting:
                 before[name] = self._waiting[name]
