@@ -182,7 +182,7 @@ def test_a_session_goes_on_under_another_python(
     pair: tuple[str, str], lives: dict[tuple[str, str], dict[str, list[str]]]
 ) -> None:
     if pair not in lives:
-        pytest.skip("one of these was not found")
+        pytest.skip(f"Python {pair[0]} or {pair[1]} was not found")
     text = [f"{name}:\n" + "\n".join(problems) for name, problems in lives[pair].items() if problems]
     assert not text, "\n\n".join(text)
 
