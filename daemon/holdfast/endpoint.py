@@ -1,9 +1,9 @@
 """Where a workspace's daemon listens, and how to reach or start it. Light on purpose: clients import it.
 
-Two files per workspace lie in the user's runtime folder (mode 0700), named by a digest of the workspace's real
-path: a lock that its daemon
-holds for as long as it lives and that names it, and the Unix socket (mode 0600). A lock nobody holds is stale,
-whatever it says.
+Per workspace there are, in the user's runtime folder (mode 0700) and named by a digest of the workspace's real path:
+a lock that its daemon holds for as long as it lives and that names it; the Unix socket (mode 0600); a lock that is
+held while a daemon is being started; and the log of daemons in the background. A lock nobody holds is stale, whatever
+it says.
 """
 
 from __future__ import annotations
@@ -214,11 +214,19 @@ def start(folder: Path, *, arguments: list[str] | None = None) -> Endpoint:
         EndpointError: it did not come up.
     """
     deadline = time.monotonic() + START_TIMEOUT
-    while _is_claimed(folder) and time.monotonic() < deadline:
-        found = locate(folder)
-        if found is not None:
-            return found
-        time.sleep(0.01)  # it is just starting, or just ending
+    # One at a time: of daemons started at once, one that lost could come up when the winner has already been ended.
+    with _stem(folder).with_suffix(".start").open("a", encoding="utf-8") as turn:
+        while not _try_lock(turn) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        while _is_claimed(folder) and time.monotonic() < deadline:
+            found = locate(folder)
+            if found is not None:
+                return found
+            time.sleep(0.01)  # it is just starting, or just ending
+        return _launch(folder, arguments or [], deadline)
+
+
+def _launch(folder: Path, arguments: list[str], deadline: float) -> Endpoint:
     log = _stem(folder).with_suffix(".log")
     with log.open("ab") as sink:
         process = subprocess.Popen(
@@ -230,7 +238,7 @@ def start(folder: Path, *, arguments: list[str] | None = None) -> Endpoint:
                 "--background",
                 "--folder",
                 str(folder),
-                *(arguments or []),
+                *arguments,
             ],
             stdin=subprocess.DEVNULL,
             stdout=sink,

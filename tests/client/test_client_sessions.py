@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from background import kill_daemon
@@ -170,6 +172,19 @@ async def test_clients_that_run_code_at_once_each_see_their_own_outputs(workspac
             return [output["text"] async for output in running]
 
     assert await asyncio.gather(*map(run, range(6))) == [[f"{number}\n"] for number in range(6)]
+
+
+async def test_clients_that_come_at_once_start_one_daemon(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+
+    class Counted(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **more: Any) -> None:
+            started.append(arguments)
+            super().__init__(*arguments, **more)
+
+    monkeypatch.setattr(subprocess, "Popen", Counted)
+    found = await asyncio.gather(*(asyncio.to_thread(endpoint.start, workspace) for _ in range(4)))
+    assert len(started) == 1 and len({each.pid for each in found}) == 1
 
 
 async def test_events_are_typed_and_end_with_the_client(workspace: Path) -> None:
