@@ -224,6 +224,8 @@ class Saver:
     def _with_missing(self, snapshot: dict[str, Any]) -> list[Lost]:
         """Return what a snapshot skips, and what was skipped before a restore and was not made again since."""
         skipped = lost_list(snapshot["skipped"])
+        if not self._missing:
+            return skipped
         made = {*snapshot["namesChanged"], *(lost.name for lost in skipped)}
         return [*(lost for name, lost in self._missing.items() if name not in made), *skipped]
 
@@ -246,6 +248,8 @@ class Saver:
 
     def _retire_unloaded(self, snapshot: dict[str, Any]) -> None:
         """A name bound anew no longer belongs to the component that could not be loaded."""
+        if not self._unloaded:
+            return
         bound = {name for component in snapshot["changed"] for name in visible(component["members"])}
         for identity, names in list(self._unloaded.items()):
             if bound.intersection(names):

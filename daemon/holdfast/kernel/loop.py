@@ -143,6 +143,8 @@ class Kernel:
 
     def _take_in(self, message: Message) -> None:
         header = message.header
+        for earlier in header.pop("before", ()):
+            self._take_in(Message(earlier, []))
         match header["type"]:
             case "variables":
                 self._session.list_variables(header)

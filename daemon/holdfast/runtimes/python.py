@@ -101,7 +101,8 @@ class PythonKernel(Kernel):
         self._transport: asyncio.Transport | None = None
         self._pipes: dict[int, _Pipe] = {}
         self._paused = False
-        self._unsent: list[memoryview] = []
+        self._unsent: list[dict[str, Any]] = []
+        self._sending_soon = False
         self._batch: list[tuple[StreamName, str]] = []
         self._batch_size = 0
         self._batch_timer: asyncio.TimerHandle | None = None
@@ -238,18 +239,22 @@ class PythonKernel(Kernel):
 
     def send(self, header: dict[str, Any], buffers: Sequence[Any] = ()) -> None:
         if self.death is None and self._transport is not None and not self._transport.is_closing():
-            unsent, self._unsent = self._unsent, []
-            self._transport.writelines([*unsent, *encode(header, buffers)])
+            if self._unsent:
+                header = {**header, "before": self._unsent}
+                self._unsent = []
+            self._transport.writelines(encode(header, buffers))
 
     def send_soon(self, header: dict[str, Any]) -> None:
-        if not self._unsent:
+        self._unsent.append(header)
+        if not self._sending_soon:
+            self._sending_soon = True
             asyncio.get_running_loop().call_later(SEND_DELAY, self._send_unsent)
-        self._unsent += encode(header)
 
     def _send_unsent(self) -> None:
-        unsent, self._unsent = self._unsent, []
-        if unsent and self.death is None and self._transport is not None and not self._transport.is_closing():
-            self._transport.writelines(unsent)
+        self._sending_soon = False
+        if self._unsent:
+            unsent, self._unsent = self._unsent[-1], self._unsent[:-1]
+            self.send(unsent)
 
     def _frame(self, message: Message) -> None:
         # The kernel sends a frame only when its pipes are drained, so what it wrote before is already in the batch.

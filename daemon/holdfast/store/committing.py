@@ -41,6 +41,7 @@ class Committer:
 
     def __init__(self, core: Core) -> None:
         self._core = core
+        self._short_environment: dict[str, Any] | None = None
         self._verified: dict[bytes, VersionRow] = {}
         """For each session (by uuid) a version whose whole chain was verified in this process."""
 
@@ -64,7 +65,8 @@ class Committer:
                         content,
                     )
                 )
-            fields = encode_fields(change, writer.add)
+            fields = encode_fields(change, writer.add, self._short_environment)
+            self._short_environment = fields.get("environment")
             with core.lock:
                 meta = None
                 small = not writer.rows and sum(component.size for component in stored) <= CHUNK_SIZE

@@ -91,12 +91,15 @@ def _b64(data: bytes) -> str:
 # ---------------------------------------------------------------------------------------------- metadata
 
 
-def encode_fields(change: Change, add: Callable[[Buffer], BlobRef]) -> dict[str, Any]:
+def encode_fields(
+    change: Change, add: Callable[[Buffer], BlobRef], short: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Return the part of a version's metadata that describes the run; what is long goes into chunks.
 
     Args:
         change: the run.
         add: stores a blob.
+        short: an environment that is known to be short enough to stay, as that of the version before may be.
     """
     fields: dict[str, Any] = {
         "runId": change.run_id,
@@ -113,7 +116,7 @@ def encode_fields(change: Change, add: Callable[[Buffer], BlobRef]) -> dict[str,
         ("skipped", list(change.skipped)),
         ("environment", change.environment),
     ):
-        if not value or (isinstance(value, str) and len(value) <= _SURELY_INLINE):
+        if not value or (isinstance(value, str) and len(value) <= _SURELY_INLINE) or value == short:
             fields[name] = value
             continue
         text = dumps(value)

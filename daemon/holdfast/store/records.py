@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 Buffer = bytes | bytearray | memoryview
 """Anything whose bytes can be kept; memoryviews have to be contiguous."""
@@ -56,7 +56,7 @@ class ComponentEntry:
     """Where the bytes are, encoded (see `docs/format.md`); opaque to callers."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Change:
     """What a run did to a session: the input of a commit."""
 
@@ -80,8 +80,7 @@ class Change:
     cell: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class VersionRecord:
+class VersionRecord(NamedTuple):
     """A version of a session: what was run, what it changed. Not verified; `Store.listing` verifies."""
 
     version: int

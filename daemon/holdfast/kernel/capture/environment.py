@@ -17,6 +17,7 @@ class Environment:
         self._seen: set[str] = set(_OURS)
         self._distributions: Any = None
         self._unread: dict[str, str] = {}
+        self._said: dict[str, Any] | None = None
 
     def note(self, modules: Iterable[str]) -> None:
         """Look up the distributions of modules that were not met before."""
@@ -27,6 +28,7 @@ class Environment:
             self._seen.add(top)
             if top in sys.stdlib_module_names:
                 continue
+            self._said = None
             self._look_up(top)
 
     def adopt(self, saved: Mapping[str, Any] | None, *, whole: bool) -> None:
@@ -38,6 +40,7 @@ class Environment:
         packages: Mapping[str, Any] = (saved or {}).get("packages") or {}
         versions = {str(name): str(version) for name, version in packages.items()}
         self._packages = {**versions, **self._packages}
+        self._said = None
         self._unread = {} if whole else {**self._unread, **versions}
 
     def _look_up(self, top: str) -> None:
@@ -60,6 +63,11 @@ class Environment:
 
     def as_json(self) -> dict[str, Any]:
         """Return ``{python, platform, implementation, byteOrder, packages: {distribution: version}}``."""
+        if self._said is None:
+            self._said = self._describe()
+        return self._said
+
+    def _describe(self) -> dict[str, Any]:
         return {
             "python": ".".join(map(str, sys.version_info[:3])),
             "platform": sys.platform,

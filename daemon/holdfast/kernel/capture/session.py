@@ -232,7 +232,7 @@ class SessionCapture:
             if self._choice.is_made:
                 unchanged -= self._left_out(unchanged)
         due -= unchanged
-        refuse = self._verification.refuse
+        refuse = self._verification.refuse if self._verification.has_condemned else None
         captures = CapturePass(self._session, self._partition, self._choice, refuse, full=full)
         with garbage.kept_off(due):
             outcome = captures.run(due, [member for member in unchanged if member.startswith(DEFINITION)])
@@ -261,6 +261,8 @@ class SessionCapture:
     def _due(self, full: bool) -> set[str]:
         """Return the members that may have changed: what is owed, and all that it leads to."""
         namespace, partition = self._session.namespace, self._partition
+        if not (full or self._called or self._owes_everything or self._lost) and self._stands_alone():
+            return {name for name in self._owed if name in namespace or name in partition.home}
         roots = set(self._owed)
         if self._called:
             roots.update(member for member in self._session.kept if not member.startswith(PART))
@@ -282,6 +284,18 @@ class SessionCapture:
             due.update(self._session.kept)
             due.update(self._lost)
         return due
+
+    def _stands_alone(self) -> bool:
+        """Whether what is owed leads to nothing else."""
+        home, kept = self._partition.home, self._session.kept
+        for name in self._owed:
+            record = home.get(name)
+            if record is None:
+                if name in kept or not is_variable(name):
+                    return False
+            elif record.refs or record.names or record.dynamic or len(record.members) > 1:
+                return False
+        return True
 
     def _is_unchanged(self, member: str, same: dict[str, bool]) -> bool:
         """Whether a member is known to be as it was without pickling it; `same` remembers that of components."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
@@ -24,7 +25,7 @@ from .components import (
 from .definitions import own_functions
 from .grouping import Group
 from .kinds import ATOMS, Kinds
-from .pickler import NotPicklable, Pickled, Session, pickle_members
+from .pickler import PROTOCOL, NotPicklable, Pickled, Session, pickle_members
 
 Refuse = Callable[[list[tuple[str, Any]]], None]
 
@@ -32,6 +33,9 @@ LOOK_AT_LEFT_OUT = 200_000
 """Objects looked at in what users leave out, which may well be large, to know what it shares with the rest."""
 REMEMBERED_BYTES = 1 << 12
 """Immutable values up to this size are remembered as objects, so that meeting them again costs nothing."""
+_PLAIN = frozenset(map(id, (type(None), bool, int, float, complex, str, bytes)))
+"""Ids of the types that every pickler takes apart alike, and whose values nothing can be met in."""
+_SIZED = frozenset(map(id, (str, bytes)))
 
 
 @dataclass(frozen=True)
@@ -90,16 +94,19 @@ class CapturePass:
 
     Args:
         refuse: called with members and their values before they are pickled; raises `NotPicklable` for one that is
-            not to be saved.
+            not to be saved. None: there is no such member.
     """
 
-    def __init__(self, session: Session, partition: Partition, choice: Choice, refuse: Refuse, *, full: bool) -> None:
+    def __init__(
+        self, session: Session, partition: Partition, choice: Choice, refuse: Refuse | None, *, full: bool
+    ) -> None:
         self._session = session
         self._choice = choice
         self._definitions = session.definitions
         self._partition = partition
         self._refuse = refuse
         self._full = full
+        self._at_once = refuse is None and not full and not choice.is_made and not choice.limits.max_bytes
         self._kinds = Kinds()
         self._groups: dict[str, Group] = {}
         self._alive: list[Group] = []
@@ -118,7 +125,10 @@ class CapturePass:
         """
         self._pointed.update(unchanged)
         for member in due:
-            self._start(member)
+            if not (self._at_once and self._take_plain(member)):
+                self._start(member)
+        if not self._work and not self._dirty and not self._pointed:
+            return self.outcome
         while True:
             self._pickle_all()
             if not self._merge():
@@ -126,6 +136,31 @@ class CapturePass:
                 self._settle()
                 if not self._work:
                     return self.outcome
+
+    # -- values that share nothing with anything
+
+    def _take_plain(self, member: str) -> bool:
+        """Make a component of a lone number or short text, for which nothing below would find more; say if it is one.
+
+        The commonest case by far, and otherwise mostly bookkeeping.
+        """
+        value = self._session.namespace.get(member, self)
+        kind = id(type(value))  # a metaclass may refuse to hash its classes
+        if kind not in _PLAIN or (kind in _SIZED and len(value) > REMEMBERED_BYTES):
+            return False
+        before = self._partition.home.get(member)
+        if before is not None and (before.unchanged_if is None or before.refs or before.kept is not None):
+            return False
+        stream = pickle.dumps(value, PROTOCOL)
+        if len(stream) > REMEMBERED_BYTES:
+            return False
+        self._session.deep.discard(member)
+        mark = pages.fingerprint((member,), stream, ())
+        identity = new_id() if before is None else before.id
+        self._partition.add(Record(identity, (member,), mark, unchanged_if=(value,)))
+        if before is None or before.fingerprint != mark:
+            self.outcome.changed.append(Component(identity, (member,), mark, stream, [], (member,)))
+        return True
 
     # -- which members are pickled together to begin with
 
@@ -217,7 +252,8 @@ class CapturePass:
             self._meet(hidden, definition)
 
     def _attempt(self, values: list[tuple[str, Any]]) -> Pickled:
-        self._refuse(values)
+        if self._refuse is not None:
+            self._refuse(values)
         deep = self._session.deep
         if deep and not deep.isdisjoint(member for member, _ in values):
             return self._pickle_deep(values)

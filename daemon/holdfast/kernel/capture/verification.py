@@ -134,6 +134,11 @@ class Verification:
                 )
 
     @property
+    def has_condemned(self) -> bool:
+        """Whether something is known that does not come back as it was, so that `refuse` may raise."""
+        return bool(self._condemned)
+
+    @property
     def is_pending(self) -> bool:
         """Whether something was noted that was not looked at yet."""
         return bool(self._noted)
