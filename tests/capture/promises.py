@@ -723,6 +723,18 @@ WITH_NUMPY: dict[str, tuple[list[str], list[str]]] = {
             "np.random.get_state()[2] == 6",
         ],
     ),
+    "arrays have numpy's own dtypes, so that nobody copies or views them for nothing": (
+        [
+            "import numpy as np",
+            "own = {t: np.zeros(3, t) for t in ('f8', 'f4', 'i8', 'i2', 'u1', '?', 'c16', 'O', 'q', 'Q', 'g')}",
+            "big = np.arange(3000.0); odd = np.zeros(2, '>f8'); st = np.zeros(2, [('a', 'f8')]); text = np.array(['ab'])",
+        ],
+        [
+            "all(array.dtype is np.dtype(t) for t, array in own.items())",
+            "np.asarray(big, dtype=float) is big",
+            "st.dtype['a'] is np.dtype('f8') and odd.dtype == '>f8' and text.dtype == '<U2'",
+        ],
+    ),
     "scalars and dtypes tie nothing": (
         ["import numpy as np", "d = np.dtype('f4'); x = np.float64(1.5); y = [x, d]"],
         ["y[0] == x", "y[1] is d or y[1] == d"],

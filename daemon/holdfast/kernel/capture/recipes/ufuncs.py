@@ -1,4 +1,4 @@
-"""numpy's universal functions, which pickle finds only where they lie under the name that they say they have."""
+"""numpy's universal functions, which pickle finds only where they say they lie, and its dtypes, which it copies."""
 
 from __future__ import annotations
 
@@ -50,14 +50,31 @@ def _several(pickler: ComponentPickler, functions: Any) -> Any:
     )
 
 
-def _structure(pickler: ComponentPickler, dtype: Any) -> Any:
+def _dtype(pickler: ComponentPickler, dtype: Any) -> Any:
+    """Have one of numpy's own dtypes come back as itself: pickle makes another one that is equal.
+
+    `numpy.asarray(array, dtype=float)` returns the array where that is the array's dtype, and a view where it is not.
+    """
+    if dtype.names is not None:
+        return _structure(dtype)
+    numpy: Any = sys.modules["numpy"]
+    for name in (dtype.str, dtype.char):
+        try:
+            if numpy.dtype(name) is dtype:
+                return numpy.dtype, (name,)
+        except TypeError:  # a dtype of another library's, which numpy has no name for
+            continue
+    return NotImplemented
+
+
+def _structure(dtype: Any) -> Any:
     """Take a dtype of structures apart with a dict of its own: the one it has is seen by all that use the dtype."""
     function, arguments, state = dtype.__reduce__()
     return function, arguments, tuple([dict(part) if type(part) is dict else part for part in state])
 
 
 RECIPES = {
-    ("numpy.dtypes", "VoidDType"): _structure,
     ("numpy", "ufunc"): _ufunc,
     ("scipy.special._multiufuncs", "MultiUFunc"): _several,
 }
+DERIVED = {("numpy", "dtype"): _dtype}
