@@ -53,3 +53,16 @@ def test_parts_of_an_array_that_compiled_code_made_share_its_memory() -> None:
         session = session.reborn()
         session.run(f"path.indices[2] = {value}")
         assert session.value("(part[1], rest[0])") == (value, value)
+
+
+def test_constants_of_the_library_are_its_own_objects() -> None:
+    session = Session()
+    session.run(
+        "from sklearn._loss.link import IdentityLink\n"
+        "from sklearn._loss.loss import HalfSquaredError\n"
+        "losses = [HalfSquaredError()]; other = HalfSquaredError()"
+    )
+    reborn = session.reborn()
+    assert reborn.value("losses[0].interval_y_pred is other.interval_y_pred is IdentityLink.interval_y_pred")
+    session.run("from sklearn._loss.link import IdentityLink; kept = [IdentityLink.interval_y_pred]")
+    assert session.reborn().value("kept[0] is IdentityLink.interval_y_pred")

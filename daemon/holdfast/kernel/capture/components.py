@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import types
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -49,6 +50,21 @@ _OF_MODULE = frozenset(
 def is_variable(name: Any) -> bool:
     """Whether a key of the namespace is kept: every name but those that Python gives a module."""
     return type(name) is str and name not in _OF_MODULE and not name.startswith(HIDDEN)
+
+
+_STANDARD = os.path.dirname(os.__file__) + os.sep  # noqa: PTH120 - pathlib would be most of this file's import time
+_INSTALLED = ("site-packages", "dist-packages")
+_NOT_THEIRS = ("__main__", "__mp_main__", "holdfast")
+
+
+def is_users_module(name: str, module: Any) -> bool:
+    """Whether an imported module is the user's own: a file that belongs neither to Python nor to what is installed."""
+    if type(module) is not types.ModuleType or name in _NOT_THEIRS or name.startswith("_holdfast"):
+        return False
+    file = module.__dict__.get("__file__")
+    if type(file) is not str or file.startswith(_STANDARD) or module.__dict__.get("__name__") != name:
+        return False
+    return not any(part in file for part in _INSTALLED)
 
 
 def new_id() -> str:

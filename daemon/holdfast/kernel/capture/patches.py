@@ -135,7 +135,7 @@ class Patches:
 
 def apply(member: str, value: Any) -> str | None:
     """Set an attribute as it was; return why that failed, or None."""
-    module, _, path = member[len(PATCH) :].partition(":")
+    module, _, path = member.split(":", 2)[2].partition(":")
     try:
         importlib.import_module(module)
         holder, name = _find(member)
@@ -149,7 +149,7 @@ def apply(member: str, value: Any) -> str | None:
 
 def _find(member: str) -> tuple[Any, str]:
     """Return the module or class that a patch belongs to (None if it is not there), and the attribute's name."""
-    module, _, path = member[len(PATCH) :].partition(":")
+    module, _, path = member.split(":", 2)[2].partition(":")
     *way, name = path.split(".")
     holder: Any = sys.modules.get(module)
     for step in way:

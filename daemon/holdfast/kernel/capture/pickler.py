@@ -193,7 +193,12 @@ def _recipe_for(kind: type) -> tuple[recipes.Recipe, bool]:
 
         def by_identity(pickler: ComponentPickler, thing: Any) -> Any:
             where = found.get(id(thing))
-            return NotImplemented if where is None else pickler.known_as(rebuild.module_entry, where, thing)
+            if where is None:
+                return NotImplemented
+            find = rebuild.global_object if "." in where[1] else rebuild.module_entry
+            reduced = pickler.known_as(find, where[:2], thing)
+            state = getattr(thing, "__dict__", None)
+            return (*reduced, dict(state)) if state else reduced
 
         return by_identity, True
     return (_noted(kind) if importable else recipes.plain), importable

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal
 
 from . import garbage, pages, patches, stamps
+from .aliases import ALIAS, Aliases
 from .ambient import PART, Ambient, named
 from .background import Background
 from .choice import Choice, Limits, looks_secret
@@ -74,6 +75,7 @@ class SessionCapture:
         self._ledger = Ledger()
         self._ahead: set[str] = set()
         self._patches = Patches(self._session)
+        self._aliases = Aliases(self._session)
         self._choice = Choice(module.__dict__)
         self._verification = Verification(self._session)
         self._unfaithful: set[str] = set()
@@ -233,11 +235,13 @@ class SessionCapture:
                 unchanged -= self._left_out(unchanged)
         due -= unchanged
         refuse = self._verification.refuse if self._verification.has_condemned else None
-        captures = CapturePass(self._session, self._partition, self._choice, refuse, full=full)
+        captures = CapturePass(self._session, self._partition, self._choice, self._aliases, refuse, full=full)
         with garbage.kept_off(due):
             outcome = captures.run(due, [member for member in unchanged if member.startswith(DEFINITION)])
         if self._lost and (again := self._recovered(outcome.lost)):
-            outcome.add(CapturePass(self._session, self._partition, self._choice, refuse, full=full).run(again))
+            outcome.add(
+                CapturePass(self._session, self._partition, self._choice, self._aliases, refuse, full=full).run(again)
+            )
             due |= again
         if ambient is not None:
             outcome.lost.update(ambient.lost)
@@ -644,7 +648,7 @@ class SessionCapture:
             self._ambient.doubt()
         self._docstring = self._session.namespace.get("__doc__")
         for member, value in restoration.values.items():
-            if member.startswith(PATCH):
+            if member.startswith((PATCH, ALIAS)):
                 reason = patches.apply(member, value)
                 if reason is not None:
                     failed.append(Lost(label(member), "attribute", reason, "set it again in a cell"))
@@ -661,7 +665,7 @@ class SessionCapture:
 
 def _is_told(member: str) -> bool:
     """Whether the user is told when a member can't be kept: definitions are told of through what needs them."""
-    return bool(member.strip("_")) if is_visible(member) else not member.startswith(DEFINITION)
+    return bool(member.strip("_")) if is_visible(member) else not member.startswith((DEFINITION, ALIAS))
 
 
 def _wanted(components: list[SavedComponent], names: Collection[str] | None) -> list[SavedComponent]:

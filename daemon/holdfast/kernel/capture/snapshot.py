@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import escapes, grouping, losses, pages, stamps
+from .aliases import ALIAS, Aliases
 from .choice import Choice
 from .components import (
     DEFINITION,
@@ -98,12 +99,21 @@ class CapturePass:
     """
 
     def __init__(
-        self, session: Session, partition: Partition, choice: Choice, refuse: Refuse | None, *, full: bool
+        self,
+        session: Session,
+        partition: Partition,
+        choice: Choice,
+        aliases: Aliases,
+        refuse: Refuse | None,
+        *,
+        full: bool,
     ) -> None:
         self._session = session
         self._choice = choice
         self._definitions = session.definitions
         self._partition = partition
+        self._aliases = aliases
+        self._places: dict[int, tuple[str, Any]] | None = None
         self._refuse = refuse
         self._full = full
         self._at_once = refuse is None and not full and not choice.is_made and not choice.limits.max_bytes
@@ -247,9 +257,23 @@ class CapturePass:
             for part in parts:
                 self._enqueue(part)
             return
+        if group.pickled.ties:
+            self._meet_aliases(group.pickled.ties)
         self._alive.append(group)
         for hidden, definition in group.pickled.met.items():
             self._meet(hidden, definition)
+
+    def _meet_aliases(self, ties: dict[int, Any]) -> None:
+        """Enqueue the places in modules of the user's that hold what was just pickled."""
+        if self._places is None:
+            self._places = self._aliases.places()
+            for member in self._aliases.stale(self._places):
+                self._start(member)
+        for key in self._places.keys() & ties.keys():
+            member, value = self._places[key]
+            if member not in self._groups:
+                self._session.kept[member] = value
+                self._start(member)
 
     def _attempt(self, values: list[tuple[str, Any]]) -> Pickled:
         if self._refuse is not None:
@@ -319,6 +343,9 @@ class CapturePass:
         self.outcome.lost[lost.name] = LostMember(lost, None, around.closed, frozenset(around.reaches))
 
     def _lose(self, failure: NotPicklable) -> None:
+        if failure.member.startswith(ALIAS):
+            self._forget_alias(failure.member)
+            return
         value = self._value(failure.member)
         lost = losses.describe(label(failure.member), value, failure.cause, failure.culprit)
         around = escapes.surroundings(value, self._definitions, self._session.namespace)
@@ -326,6 +353,12 @@ class CapturePass:
         failure.cause.__traceback__ = failure.__traceback__ = None
         failure.__cause__ = None
         self.outcome.lost[failure.member] = LostMember(lost, None, around.closed, frozenset(around.reaches))
+
+    def _forget_alias(self, member: str) -> None:
+        """Whoever shares the object is told of, if it is lost; the place alone is nobody's."""
+        self._session.kept.pop(member, None)
+        if self._places is not None:
+            self._places = {key: place for key, place in self._places.items() if place[0] != member}
 
     def _forget(self, group: Group) -> None:
         for member in group.members:
@@ -395,6 +428,10 @@ class CapturePass:
         """Turn the groups into records, and find out which of them are held elsewhere."""
         groups = [group for group in self._alive if group.pickled and self._groups.get(group.members[0]) is group]
         self._alive = []
+        for group in [group for group in groups if all(member.startswith(ALIAS) for member in group.members)]:
+            groups.remove(group)  # no variable has it any more
+            for member in group.members:
+                self._session.kept.pop(member, None)
         old = dict(self._dirty)
         homes = {member: record.id for record in old.values() for member in record.members}
         taken: set[str] = set()

@@ -4,18 +4,42 @@ from __future__ import annotations
 
 import sys
 import types
+from typing import Any
+
+from ..components import is_users_module
+
+_ATOMS = (type(None), bool, int, float, complex, str, bytes)
 
 
-def singletons_of(kind: type) -> dict[int, tuple[str, str]]:
-    """Return the stateless instances of a library's class which that library keeps as globals, by id: its sentinels."""
+def singletons_of(kind: type) -> dict[int, tuple[str, str, Any]]:
+    """Return the instances of a library's class which its module keeps as constants, by id: module, path, instance.
+
+    They are globals of the module, or attributes of its classes, and hold nothing; those of an installed library may
+    hold numbers and text.
+    """
     module = sys.modules.get(kind.__module__)
-    if module is None:
+    if module is None or _has_slots(kind) or "__setstate__" in _names_of(kind):
         return {}
-    return {
-        id(value): (module.__name__, name)
-        for name, value in tuple(vars(module).items())
-        if type(value) is kind and not getattr(value, "__dict__", None) and not _has_slots(kind)
-    }
+    atoms = () if is_users_module(module.__name__, module) else _ATOMS
+    found: dict[int, tuple[str, str, Any]] = {}
+    for name, value in tuple(vars(module).items()):
+        if type(value) is kind:
+            if _is_simple(value, atoms):
+                found[id(value)] = module.__name__, name, value
+        elif issubclass(type(value), type) and type.__getattribute__(value, "__module__") == module.__name__:
+            for inner, part in tuple(vars(value).items()):
+                if type(part) is kind and _is_simple(part, atoms):
+                    found.setdefault(id(part), (module.__name__, f"{name}.{inner}", part))
+    return found
+
+
+def _is_simple(value: Any, atoms: tuple[type, ...]) -> bool:
+    parts = getattr(value, "__dict__", None)
+    return not parts or (type(parts) is dict and all(type(part) in atoms for part in parts.values()))
+
+
+def _names_of(kind: type) -> set[str]:
+    return {name for base in kind.__mro__[:-1] for name in vars(base)}
 
 
 def _has_slots(kind: type) -> bool:
