@@ -12,7 +12,6 @@ from typing import Any, Literal
 from . import garbage, pages, patches, stamps
 from .aliases import ALIAS, Aliases
 from .ambient import PART, Ambient, named
-from .background import Background
 from .choice import Choice, Limits, looks_secret
 from .components import (
     AMBIENT,
@@ -32,10 +31,9 @@ from .definitions import Definitions
 from .environment import Differences, Environment
 from .kinds import Kinds, module_of
 from .ledger import Ledger
-from .names import CodeNames, names_of_run
+from .owed import Owed
 from .patches import PATCH, Patches
 from .pickler import Session, pickle_members
-from .recipes import registered
 from .restore import Restoration, RestoreOutcome, forget_missing
 from .snapshot import CapturePass, Outcome, Snapshot
 from .sources import Source
@@ -45,7 +43,6 @@ __all__ = ["Component", "Lost", "RestoreOutcome", "SavedComponent", "SessionCapt
 
 SECONDS_PER_NEW_BYTE = 2e-9
 """For the estimate of what is captured for the first time: pickling and hashing at half a gigabyte a second."""
-LAST_RESULT = "_"
 SECONDS_TO_COMPARE = 0.005
 """How long a run that is not saved may be held up to find out what differs from the store."""
 
@@ -62,20 +59,12 @@ class SessionCapture:
         self._partition = Partition()
         self._lost: dict[str, LostMember] = {}
         self._ambient = Ambient(self._session.namespace, self._session.kept)
-        self._docstring = module.__doc__
-        self._has_run = False
         self._environment = Environment()
-        self._background = Background()
-        self._owed: set[str] = set()
-        self._owes_everything = False
-        self._called = False
-        self._run: CodeNames | None = None
-        self._names_known = len(module.__dict__)
-        self._names_named = 0
         self._ledger = Ledger()
         self._ahead: set[str] = set()
         self._patches = Patches(self._session)
         self._aliases = Aliases(self._session)
+        self._owed = Owed(self._session, self._patches)
         self._choice = Choice(module.__dict__)
         self._verification = Verification(self._session)
         self._unfaithful: set[str] = set()
@@ -94,11 +83,7 @@ class SessionCapture:
 
     def begin_run(self, code: types.CodeType | list[types.CodeType]) -> None:
         """Take note of what the run is going to touch; call before it."""
-        self._run = names_of_run(code)
-        self._has_run = True
-        self._names_named = self._bound(self._run.names)
-        if self._run.calls:
-            self._owes_everything = self._owes_everything or self._background.is_busy()
+        self._owed.begin_run(code)
 
     def compiled(self, codes: Iterable[types.CodeType], text: str, filename: str, first: int, flags: int) -> None:
         """Take note of what a cell was compiled from.
@@ -120,57 +105,7 @@ class SessionCapture:
 
     def end_run(self, *, ok: bool) -> None:
         """Owe what the run touched to the next capture, whether it succeeded or not."""
-        run, self._run = self._run, None
-        if run is None:
-            return
-        self._owed |= run.names
-        if run.submodules:
-            self._notice_submodules(run.submodules)
-        if run.dynamic or (run.calls and self._background.is_busy()):
-            self._owes_everything = True
-        self._called = self._called or run.calls
-        docstring = self._session.namespace.get("__doc__")
-        if docstring is not self._docstring:
-            self._docstring, self._called = docstring, True
-        if run.assigned:
-            self._session.assigned |= run.assigned
-        if self._session.assigned and (run.calls or run.assigned):
-            self._owed |= self._patches.note(self._session.assigned)
-        if registered.changed:
-            registered.changed.clear()
-            self._owed.add(registered.VARIABLE)
-            self._owes_everything = True
-        if run.calls:
-            self._owed |= self._patches.look_around()
-        self._notice_new_names(run.names)
-
-    def _bound(self, names: Collection[str]) -> int:
-        """Return how many of the names are variables."""
-        namespace = self._session.namespace
-        return sum(name in namespace for name in names)
-
-    def _notice_submodules(self, names: Collection[str]) -> None:
-        """A package that was imported before may have got an attribute: it is saved with its submodules."""
-        for name in names:
-            if name in sys.modules and name not in self._session.submodules:
-                self._session.submodules.add(name)
-                package = name.partition(".")[0]
-                record = self._partition.home.get(package)
-                if record is not None:
-                    record.unchanged_if = None
-                    self._owed.add(package)
-
-    def _notice_new_names(self, named: Collection[str]) -> None:
-        """Names can come and go without being named: by a star import or a library that reaches ``__main__``."""
-        namespace = self._session.namespace
-        self._owed.add(LAST_RESULT)
-        expected = self._names_known + self._bound(named) - self._names_named
-        self._names_known = len(namespace)
-        if len(namespace) != expected:
-            # What could not be saved is tried again when a run names it: it may take its time to fail.
-            known = self._partition.home.keys() | self._lost.keys()
-            self._owed.update(name for name in namespace if is_variable(name) and name not in known)
-            self._owed.update(name for name in self._partition.home if is_visible(name) and name not in namespace)
+        self._owed.end_run(self._partition, self._lost)
 
     @contextmanager
     def moving(self) -> Iterator[None]:
@@ -190,24 +125,22 @@ class SessionCapture:
             run: what it belongs to, to be told if something of it turns out not to come back.
         """
         if self._choice.refresh():
-            self._owes_everything = self._called = True
-        self._owed |= self._unfaithful
+            self._owed.everything = self._owed.called = True
+        self._owed.members |= self._unfaithful
         snapshot = self._take(self._due(full), full, run)
         self._ahead = set()
-        self._owed.clear()
         self._unfaithful.clear()
-        self._owes_everything = self._called = False
-        self._names_known = len(self._session.namespace)
+        self._owed.settle()
         return snapshot
 
     def take_unfaithful(self, run: Any) -> Snapshot:
         """Capture anew what was found not to come back as it was; what a run owes stays owed."""
         due, self._unfaithful = self._unfaithful, set()
-        called, self._called = self._called, False
+        called, self._owed.called = self._owed.called, False
         try:
             return self._take(due, False, run)
         finally:
-            self._called = called
+            self._owed.called = called
 
     def _take(self, due: set[str], full: bool, run: Any) -> Snapshot:
         started = time.perf_counter()
@@ -224,7 +157,7 @@ class SessionCapture:
 
     def _capture(self, due: set[str], full: bool) -> tuple[Outcome, set[str]]:
         """Return what was captured, and the members that were looked at."""
-        ambient = self._ambient.changes(full=full) if self._called or full else None
+        ambient = self._ambient.changes(full=full) if self._owed.called or full else None
         if ambient is not None:
             due |= ambient.members
         unchanged: set[str] = set()
@@ -258,48 +191,12 @@ class SessionCapture:
         self._partition = Partition()
         for record in kept:
             self._partition.add(record)
-        self._owes_everything = True
+        self._owed.everything = True
         self._ledger.doubt()
         self._ambient.doubt()
 
     def _due(self, full: bool) -> set[str]:
-        """Return the members that may have changed: what is owed, and all that it leads to."""
-        namespace, partition = self._session.namespace, self._partition
-        if not (full or self._called or self._owes_everything or self._lost) and self._stands_alone():
-            return {name for name in self._owed if name in namespace or name in partition.home}
-        roots = set(self._owed)
-        if self._called:
-            roots.update(member for member in self._session.kept if not member.startswith(PART))
-            for record_id in partition.held:
-                members = partition.records[record_id].members
-                # Ambient state is always held by its module; what of it has to be looked at, its providers know.
-                if len(members) > 1 or not members[0].startswith(PART):
-                    roots.update(members)
-        everything = full or self._owes_everything
-        due: set[str] = set()
-        if not everything:
-            reach = partition.reach(roots, self._lost)
-            everything = reach.everything
-            due = reach.members.union(name for name in roots if is_variable(name) and name in namespace)
-            due.update(roots & self._session.kept.keys())
-        if everything:
-            due = {name for name in namespace if is_variable(name)}
-            due.update(member for member in partition.home if not member.startswith(AMBIENT))
-            due.update(self._session.kept)
-            due.update(self._lost)
-        return due
-
-    def _stands_alone(self) -> bool:
-        """Whether what is owed leads to nothing else."""
-        home, kept = self._partition.home, self._session.kept
-        for name in self._owed:
-            record = home.get(name)
-            if record is None:
-                if name in kept or not is_variable(name):
-                    return False
-            elif record.refs or record.names or record.dynamic or len(record.members) > 1:
-                return False
-        return True
+        return self._owed.due(self._partition, self._lost, full=full)
 
     def _is_unchanged(self, member: str, same: dict[str, bool]) -> bool:
         """Whether a member is known to be as it was without pickling it; `same` remembers that of components."""
@@ -399,15 +296,15 @@ class SessionCapture:
             if record is None:
                 continue
             record.fingerprint = None
-            self._owed.update(record.members)
+            self._owed.members.update(record.members)
             for member in record.members:
                 if member.startswith((AMBIENT, PART)):
                     self._ambient.forget(member)
-                    self._called = True
+                    self._owed.called = True
 
     def expected_seconds(self) -> float:
         """Return an estimate of what the next `take` takes, from what pickling the same components took before."""
-        if not self._owed and not self._owes_everything:
+        if not self._owed.members and not self._owed.everything:
             return 0.0
         seconds = 0.0
         counted: set[str] = set()
@@ -476,10 +373,10 @@ class SessionCapture:
         Args:
             possible: whether there can be such a copy; without one nothing is tried.
         """
-        if not possible or self._background.is_busy():
+        if not possible or self._owed.background.is_busy():
             self._verification.drop_all()
             return []
-        return self._verification.due(self._partition, self._owed, everything=self._owes_everything)
+        return self._verification.due(self._partition, self._owed.members, everything=self._owed.everything)
 
     def attempt(self, check: Check) -> dict[str, Any]:
         """Try whether a component comes back as it was, and return what `judge` takes: JSON.
@@ -499,9 +396,9 @@ class SessionCapture:
         lost = self._verification.judge(check, Verdict(**verdict), record)
         if lost and record is not None:
             record.fingerprint = None
-            changed = self._owes_everything or not self._owed.isdisjoint(record.members)
+            changed = self._owed.everything or not self._owed.members.isdisjoint(record.members)
             # What a failed run has changed is not to be saved on this occasion.
-            (self._owed if changed else self._unfaithful).update(record.members)
+            (self._owed.members if changed else self._unfaithful).update(record.members)
         return lost
 
     # -- the way back
@@ -545,16 +442,15 @@ class SessionCapture:
         self._session.kept.clear()
         wanted = _wanted(components, names)
         restoration = Restoration(self._session, components, lambda hidden: None, differences)
-        failed = self._load(restoration, wanted, names, warm=self._has_run)
+        failed = self._load(restoration, wanted, names, warm=self._owed.has_run)
         self._partition = Partition()
         self._verification.forget()
         self._lost.clear()
         self._ahead = set()
         self._ledger.restart(components)
-        self._owed.clear()
-        self._called = False
+        self._owed.settle()
         # The next version is pickled under this Python throughout.
-        self._owes_everything = another = differences.python is not None
+        self._owed.everything = another = differences.python is not None
         for record in restoration.records.values():
             if owed or another:
                 record.fingerprint = None
@@ -563,8 +459,8 @@ class SessionCapture:
         # What other rules have kept is removed from the store with the next capture.
         self._choice.refresh()
         if self._choice.is_made:
-            self._owed |= self._left_out(namespace.keys())
-        return self._finish(restoration, names, failed, warm=self._has_run, owed=owed)
+            self._owed.members |= self._left_out(namespace.keys())
+        return self._finish(restoration, names, failed, warm=self._owed.has_run, owed=owed)
 
     def _load(
         self,
@@ -607,7 +503,7 @@ class SessionCapture:
             same = present is not None and present.fingerprint == record.fingerprint
             strange = any(member in partition.home for member in record.members)
             if (owed or strange) and not same:
-                self._owed.update(record.members)
+                self._owed.members.update(record.members)
             else:
                 partition.add(record)
                 self._ledger.has(record)
@@ -646,7 +542,6 @@ class SessionCapture:
             failed += self._ambient.restore(ambient, early=False, warm=warm)
         if ambient and (owed or names is not None):
             self._ambient.doubt()
-        self._docstring = self._session.namespace.get("__doc__")
         for member, value in restoration.values.items():
             if member.startswith((PATCH, ALIAS)):
                 reason = patches.apply(member, value)
@@ -655,7 +550,7 @@ class SessionCapture:
         for lost in failed:
             if lost.name in self._partition.home:
                 self._lost[lost.name] = LostMember(lost, None, True)
-        self._names_known = len(self._session.namespace)
+        self._owed.look_afresh()
         restored = sorted(
             member for member in restoration.values if is_visible(member) and (names is None or member in names)
         )
