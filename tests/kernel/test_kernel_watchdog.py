@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from driver import Kernel
@@ -61,4 +62,38 @@ def test_an_object_that_waits_when_it_is_loaded_is_named_and_the_others_come_bac
         answer = kernel.wait_for("restored").header
         assert [lost["name"] for lost in answer["failed"]] == ["bad"]
         assert "took longer than" in answer["failed"][0]["reason"]
+        assert kernel.value("good") == "[1]"
+
+
+def test_an_interrupt_ends_what_keeps_a_save_waiting_and_the_others_are_saved() -> None:
+    with Kernel() as kernel:
+        kernel.attach()
+        kernel.start(
+            """
+            import time
+            class Waits:
+                def __getstate__(self):
+                    print('waits', flush=True)
+                    time.sleep(1000)
+            bad, good = Waits(), [1]
+            """,
+            persist=True,
+        )
+        kernel.wait_for_output("waits")
+        answered = threading.Event()
+
+        def press() -> None:
+            while not answered.wait(0.2):
+                kernel.send("interrupt")
+
+        presses = threading.Thread(target=press)
+        presses.start()
+        try:
+            answer = kernel.finish()
+        finally:
+            answered.set()
+            presses.join()
+        (lost,) = answer["snapshot"]["skipped"]
+        assert lost["name"] == "bad" and "it was interrupted in __getstate__" in lost["reason"]
+        assert answer["status"] == "ok" and "good" in answer["snapshot"]["namesChanged"]
         assert kernel.value("good") == "[1]"
