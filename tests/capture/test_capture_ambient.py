@@ -198,7 +198,6 @@ def test_moving_the_document_is_no_change_of_the_sessions(tmp_path: Path) -> Non
 
 
 def test_a_state_waits_for_its_module_and_is_not_lost_meanwhile(tmp_path: Path) -> None:
-    pytest.importorskip("pandas")
     ((_, store, _),) = work(
         sys.executable, tmp_path, [(["import pandas as pd; pd.options.display.precision = 2; del pd"], [], None, False)]
     )
@@ -252,7 +251,6 @@ def test_a_state_is_declared_with_a_name_and_two_functions_and_is_kept_no_more_w
 
 
 def test_figures_of_a_backend_that_the_session_chose_stay_open(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     cells = [
         "import matplotlib; matplotlib.use('Agg')\nimport matplotlib.pyplot as plt",
         "plt.figure(4); plt.plot([1, 2]); held = plt.figure(7); ax = held.add_subplot(); plt.figure(4)",

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
 from sessions import Session
-
-pytest.importorskip("matplotlib")
 
 START = """\
 import matplotlib; matplotlib.use("agg")

@@ -200,7 +200,6 @@ def test_a_class_that_is_in_no_module_hinders_nothing() -> None:
 
 
 def test_saving_gives_no_warning_that_only_looking_at_an_array_gives() -> None:
-    pytest.importorskip("numpy")
     session = Session()
     session.execute("import numpy; wide, high = numpy.broadcast_arrays([1, 2, 3], [[1], [2]])")
     with warnings.catch_warnings():

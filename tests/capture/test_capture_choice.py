@@ -144,7 +144,6 @@ def test_variables_that_share_something_large_are_judged_one_by_one() -> None:
 
 
 def test_the_size_of_an_array_or_frame_is_known_without_pickling_it() -> None:
-    pytest.importorskip("pandas")
     session = choosing(max_bytes=10_000)
     session.run("import numpy, pandas")
     code = """

@@ -5,13 +5,12 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.kernel.capture.compare import Comparison, Difference
-
-np = pytest.importorskip("numpy")
 
 
 class Node:
@@ -144,7 +143,8 @@ def test_circles_and_depth_are_no_obstacle() -> None:
 
 
 def test_frames_are_compared_to_the_last_detail() -> None:
-    pd = pytest.importorskip("pandas")
+    import pandas as pd
+
     frame = pd.DataFrame(
         {
             "i": pd.array([1, None], dtype="Int64"),

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
 from sessions import Session
-
-pytest.importorskip("matplotlib")
 
 
 def test_triangulations_and_what_is_interpolated_over_them_come_back() -> None:

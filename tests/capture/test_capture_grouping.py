@@ -101,7 +101,6 @@ def test_definitions_in_a_circle_leave_the_store_together() -> None:
 
 
 def test_views_of_one_array_are_together_and_copies_are_not() -> None:
-    pytest.importorskip("numpy")
     session = Session()
     session.run("import numpy as np\na = np.zeros(100); v = a[3:]; w = v.T; c = a.copy()")
     assert together(session, "a", "v", "w")

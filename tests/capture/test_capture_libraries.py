@@ -15,7 +15,6 @@ def saved_by(setup: list[str], change: str) -> set[str]:
 
 
 def test_two_figures_are_saved_apart() -> None:
-    pytest.importorskip("matplotlib")
     drawn = "ax.plot([1], label='x'); ax.legend(); ax.scatter([1], [2]); ax.imshow([[1]]); ax.text(0, 0, 'x')"
     setup = [
         "from matplotlib.figure import Figure",
@@ -26,7 +25,6 @@ def test_two_figures_are_saved_apart() -> None:
 
 
 def test_arrays_with_the_same_type_of_structures_are_saved_apart() -> None:
-    pytest.importorskip("numpy")
     setup = [
         "import numpy as np; kind = np.dtype([('a', int), ('b', float)])",
         "one = np.zeros(2, kind)",

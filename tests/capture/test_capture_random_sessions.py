@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import pytest
+import numpy as np
 from _holdfast_kernel.capture import deep  # type: ignore[import-not-found]
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sessions import Session
-
-np = pytest.importorskip("numpy")
 
 NAMES = ["a", "b", "c", "d", "e"]
 name = st.sampled_from(NAMES)

@@ -193,7 +193,8 @@ def test_init_subclass_and_set_name_do_not_run_again() -> None:
 
 
 def test_small_arrays_do_not_keep_a_received_frame() -> None:
-    np = pytest.importorskip("numpy")
+    import numpy as np
+
     session = Session()
     session.run("import numpy as np\nsmall = np.arange(1000.); large = np.arange(100_000.)")
     reborn = session.reborn()
@@ -225,7 +226,8 @@ def test_ambient_state_is_sent_only_when_it_changed() -> None:
 
 
 def test_the_environment_names_the_distributions_that_pickles_need() -> None:
-    np = pytest.importorskip("numpy")
+    import numpy as np
+
     session = Session()
     assert session.run("x = 1").environment["packages"] == {}
     snapshot = session.run("import numpy as np; a = np.zeros(3)")

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from sessions import Session
 
-np = pytest.importorskip("numpy")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux says which memory exists")
 
 MAKE = "import numpy as np\na = np.zeros(4 << 27)\na[:: 60_000_001] = 7; a[-1] = 3"

@@ -196,7 +196,6 @@ def test_what_python_and_the_capture_itself_rebuild_is_not_tried() -> None:
 
 
 def test_arrays_and_imported_modules_are_not_tried() -> None:
-    pytest.importorskip("numpy")
     session = session_of(
         "import numpy as np, pytest\nfrom pytest import fixture\na = np.arange(9.)[2:]; b = np.float32(1)"
     )

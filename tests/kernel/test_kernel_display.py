@@ -9,9 +9,6 @@ from typing import Any
 import pytest
 from driver import Answer, Kernel
 
-needs_matplotlib = pytest.mark.skipif(
-    importlib.util.find_spec("matplotlib") is None, reason="matplotlib is not installed"
-)
 needs_ipython = pytest.mark.skipif(importlib.util.find_spec("IPython") is None, reason="IPython is not installed")
 
 
@@ -152,7 +149,6 @@ def test_ipythons_display_functions_work_without_its_shell(kernel: Kernel) -> No
     assert shown(answer)[2:] == [{"text/plain": "own"}]
 
 
-@needs_matplotlib
 def test_open_figures_are_shown_at_the_end_of_the_cell_without_any_configuration(kernel: Kernel) -> None:
     answer = kernel.run("import matplotlib.pyplot as plt\nplt.plot([1, 2]);\nprint('text')")
     assert pictures(answer) == 1
@@ -161,7 +157,6 @@ def test_open_figures_are_shown_at_the_end_of_the_cell_without_any_configuration
     assert kernel.value("plt.get_fignums()") == "[]"
 
 
-@needs_matplotlib
 def test_show_shows_figures_in_order_among_the_text(kernel: Kernel) -> None:
     answer = kernel.run(
         """
@@ -177,27 +172,23 @@ def test_show_shows_figures_in_order_among_the_text(kernel: Kernel) -> None:
     assert pictures(answer) == 2
 
 
-@needs_matplotlib
 def test_a_figure_as_the_result_is_shown_once_and_again_when_asked_for(kernel: Kernel) -> None:
     assert pictures(kernel.run("import matplotlib.pyplot as plt\nfig, ax = plt.subplots()\nax.plot([1])\nfig")) == 1
     assert pictures(kernel.run("fig")) == 1
     assert pictures(kernel.run("ax.set_title('t')\ndisplay(fig)")) == 1
 
 
-@needs_matplotlib
 def test_a_failing_cell_still_shows_what_it_drew(kernel: Kernel) -> None:
     answer = kernel.run("import matplotlib.pyplot as plt\nplt.plot([1])\n1/0")
     assert (pictures(answer), answer["error"]["ename"]) == (1, "ZeroDivisionError")
 
 
-@needs_matplotlib
 def test_a_figure_that_cannot_be_drawn_is_the_cells_error_and_is_not_kept(kernel: Kernel) -> None:
     answer = kernel.run("import matplotlib.pyplot as plt\nplt.title(r'$\\broken{$');")
     assert (answer["status"], answer["error"]["ename"]) == ("error", "ValueError")
     assert kernel.run("1")["status"] == "ok"
 
 
-@needs_matplotlib
 @pytest.mark.parametrize("way", ["import matplotlib; matplotlib.use('svg')", "environment"])
 def test_a_backend_the_user_chose_is_respected(kernel: Kernel, way: str) -> None:
     kernel.run("import os; os.environ['MPLBACKEND'] = 'svg'" if way == "environment" else way)
@@ -205,7 +196,6 @@ def test_a_backend_the_user_chose_is_respected(kernel: Kernel, way: str) -> None
     assert (answer.result, pictures(answer)) == ("'svg'", 0)
 
 
-@needs_matplotlib
 def test_subprocesses_have_a_matplotlib_of_their_own(kernel: Kernel) -> None:
     answer = kernel.run(
         """

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from typing import Any
 
 import pytest
 from driver import Kernel
-
-needs_pandas = pytest.mark.skipif(importlib.util.find_spec("pandas") is None, reason="pandas is not installed")
-needs_numpy = pytest.mark.skipif(importlib.util.find_spec("numpy") is None, reason="numpy is not installed")
 
 
 def variables(kernel: Kernel, match: str | None = None) -> dict[str, dict[str, Any]]:
@@ -136,7 +132,6 @@ def test_values_are_plain_json(kernel: Kernel) -> None:
     ]
 
 
-@needs_pandas
 def test_frames_are_paged_sorted_and_filtered(kernel: Kernel) -> None:
     kernel.run(
         """
@@ -167,7 +162,6 @@ def test_frames_are_paged_sorted_and_filtered(kernel: Kernel) -> None:
     assert kernel.ask("inspect", expression="df", filter="nope > 1")["error"]["kind"] == "error"
 
 
-@needs_numpy
 def test_arrays_are_paged_and_sorted(kernel: Kernel) -> None:
     kernel.run(
         "import numpy as np\na = np.array([[3., np.nan], [1., 2.]]); v = np.arange(10**6)[::-1]; z = np.float32(1.5)"
@@ -235,7 +229,6 @@ def test_a_size_is_only_told_where_it_is_known(kernel: Kernel) -> None:
 
 
 def test_a_frame_of_a_users_class_is_shown_without_asking_it(kernel: Kernel) -> None:
-    pytest.importorskip("pandas")
     kernel.run(
         "import pandas as pd\n"
         "def asked(self, *rest): raise SystemExit('user code ran')\n"

@@ -148,7 +148,6 @@ def test_a_connection_that_is_closed_meanwhile_is_closed(lying: Kernel, document
 
 
 def test_a_session_of_plain_values_and_arrays_is_never_copied(kernel: Kernel) -> None:
-    pytest.importorskip("numpy")
     kernel.run("import os, numpy as np\ncopies = []\nos.register_at_fork(before=lambda: copies.append(1))")
     save(kernel, "a = np.arange(9.); b = {'x': [1, a]}; c = 'text'\ndef f(): return a")
     verify(kernel)

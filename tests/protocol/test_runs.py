@@ -344,7 +344,6 @@ async def test_another_interpreter_takes_over_with_the_saved_variables(folder: P
 
 
 async def test_matplotlib_figures_are_shown_without_configuration(daemon: Client) -> None:
-    pytest.importorskip("matplotlib")
     code = "import matplotlib.pyplot as plt\nprint('before')\nplt.plot([1, 2, 3])\nplt.title('t')"
     run = await daemon.run("a.py", code, options={"collectOutputs": True})
     assert run["status"] == "ok", run["error"]

@@ -43,7 +43,6 @@ async def test_variables_survive_kill_nine_of_the_kernel(daemon: Client) -> None
 
 
 async def test_large_arrays_come_back_in_memory_that_is_aligned(daemon: Client) -> None:
-    pytest.importorskip("numpy")
     # Names and lengths of many kinds, so that nothing ends where the next should begin by chance.
     for number in range(3):
         await daemon.run(
