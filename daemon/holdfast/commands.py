@@ -75,10 +75,14 @@ def register_commands(server: HoldfastServer, translated: Callable[[Any], Any]) 
         "holdfast.runFile": run_file,
         "holdfast.interrupt": interrupt,
         "holdfast.restart": lambda target: house.restart(protocol.RestartParams(target.text_document)),
-        "holdfast.restore": lambda target: house.restore(protocol.RestoreParams(target.text_document, target.version)),
-        "holdfast.clear": lambda target: house.clear(protocol.ClearParams(target.text_document)),
-        "holdfast.history": lambda target: house.history(protocol.HistoryParams(target.text_document, target.limit)),
-        "holdfast.variables": lambda target: house.variables(
+        "holdfast.restore": lambda target: house.states.restore(
+            protocol.RestoreParams(target.text_document, target.version)
+        ),
+        "holdfast.clear": lambda target: house.states.clear(protocol.ClearParams(target.text_document)),
+        "holdfast.history": lambda target: house.states.history(
+            protocol.HistoryParams(target.text_document, target.limit)
+        ),
+        "holdfast.variables": lambda target: house.states.variables(
             protocol.VariablesParams(target.text_document, target.match)
         ),
     }

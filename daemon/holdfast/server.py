@@ -330,7 +330,7 @@ class HoldfastServer(LanguageServer):
     async def flush_before_shutdown(self) -> None:
         """Make everything durable before `shutdown` is answered."""
         try:
-            await self.house.flush(None)
+            await self.house.states.flush(None)
         except HoldfastError as error:
             logger.warning("flushing before the end: %s", error.message)
 
@@ -341,18 +341,18 @@ class HoldfastServer(LanguageServer):
     # ------------------------------------------------------------------ handlers
 
     def _register(self) -> None:
-        house = self.house
+        house, states = self.house, self.house.states
         self._on_request(messages.EXECUTE, self._execute)
         self._on_request(messages.INTERRUPT, self._interrupt)
         self._on_request(messages.RESTART, house.restart)
         self._on_request(messages.SESSIONS, self._sessions)
-        self._on_request(messages.VARIABLES, house.variables)
+        self._on_request(messages.VARIABLES, states.variables)
         self._on_request(messages.INSPECT, self._inspect)
-        self._on_request(messages.STATE_GET, lambda params: house.state(params.text_document))
-        self._on_request(messages.STATE_FLUSH, lambda params: house.flush(params.text_document, verified=True))
-        self._on_request(messages.STATE_RESTORE, house.restore)
-        self._on_request(messages.STATE_CLEAR, house.clear)
-        self._on_request(messages.STATE_HISTORY, house.history)
+        self._on_request(messages.STATE_GET, lambda params: states.state(params.text_document))
+        self._on_request(messages.STATE_FLUSH, lambda params: states.flush(params.text_document, verified=True))
+        self._on_request(messages.STATE_RESTORE, states.restore)
+        self._on_request(messages.STATE_CLEAR, states.clear)
+        self._on_request(messages.STATE_HISTORY, states.history)
         self._on_request(messages.STOP, self._stop)
         self._on_event(lsp.INITIALIZE, self._initialize)
         self._on_event(lsp.INITIALIZED, self._after_initialize)

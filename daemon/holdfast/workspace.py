@@ -13,17 +13,18 @@ from typing import Any
 
 from lsprotocol.types import Position, Range, TextDocumentIdentifier
 
-from holdfast import cells, documents, protocol, stored
+from holdfast import cells, documents, protocol
 from holdfast.archive import Archive
 from holdfast.clients import Clients
 from holdfast.documents import OpenDocument, Passage, Place
-from holdfast.errors import HoldfastError, InvalidParams, KernelFailed, NoSession, NotTrusted, StateDamaged
+from holdfast.errors import HoldfastError, InvalidParams, KernelFailed, NoSession
 from holdfast.execution import Asker, Execution
-from holdfast.protocol import Cleared, Restored, Run, State, Variable, Version
+from holdfast.protocol import Run
 from holdfast.runtimes.pool import KernelPool
 from holdfast.session import Session
 from holdfast.settings import Settings
-from holdfast.store.errors import Damaged, SaveFailed, StoreError, StoreUnavailable, Untrusted
+from holdfast.state_requests import StateRequests
+from holdfast.store.errors import StoreError
 from holdfast.store.store import Store
 from holdfast.watcher import Watcher
 
@@ -36,6 +37,9 @@ class Workspace:
     Args:
         folder: The workspace; real path.
         settings: Shared with whoever changes them.
+
+    Attributes:
+        states: Answers what is asked about saved state.
     """
 
     def __init__(self, folder: Path, settings: Settings) -> None:
@@ -53,6 +57,7 @@ class Workspace:
             state_touched=self.archive.look,
             state_folder=folder / settings.state_folder,
         )
+        self.states = StateRequests(self)
         self._open: dict[str, OpenDocument] = {}
         self._retirements: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -289,120 +294,7 @@ class Workspace:
             version=record.version if record else None,
         )
 
-    # ------------------------------------------------------------------ state requests
-
-    async def _read(self, work: Callable[[Store | None], Any]) -> Any:
-        try:
-            if self.archive.readable() is None:
-                return work(None)
-            return await self.archive.run(work, create=False)
-        except Untrusted as error:
-            raise NotTrusted(error.message, detail=error.kind) from error
-        except Damaged as error:
-            raise StateDamaged(error.message, detail=error.what) from error
-        except StoreUnavailable as error:
-            raise StateDamaged(error.message, kind=error.kind) from error
-        except StoreError as error:
-            raise HoldfastError(error.message, kind=error.kind) from error
-
-    async def state(self, document: TextDocumentIdentifier) -> State:
-        """Describe what is saved of a document."""
-        key = self.place(document).key
-        found: State = await self._read(lambda store: stored.state_of(store, key))
-        return found
-
-    async def history(self, params: protocol.HistoryParams) -> list[Version]:
-        """List the versions of a document, newest first."""
-        if (params.limit is not None and params.limit < 0) or (params.before is not None and params.before < 0):
-            raise InvalidParams("`limit` and `before` count from 0 up; nothing was listed.")
-        key = self.place(params.text_document).key
-        found: list[Version] = await self._read(
-            lambda store: stored.history_of(store, key, params.limit, params.before)
-        )
-        return found
-
-    async def variables(self, params: protocol.VariablesParams) -> list[Variable]:
-        """List the variables, live where a kernel holds them, else as saved."""
-        key = self.place(params.text_document).key
-        session = self.sessions.get(key)
-        live = await session.live_variables(params.match) if session is not None else None
-        if session is not None and live is not None:
-            names = session.saver.names
-            return [
-                stored.variable_of(
-                    summary,
-                    saved=summary.get("saved", "saved"),
-                    version=names.get(summary["name"]),
-                    loaded=True,
-                )
-                for summary in live
-            ]
-        if session is not None and session.saver.skip_restore:
-            return []
-        found: list[Variable] = await self._read(lambda store: stored.variables_of(store, key, params.match))
-        return found
-
-    async def flush(self, document: TextDocumentIdentifier | None, *, verified: bool = False) -> State | list[State]:
-        """Wait until everything saved so far is durable, and describe it.
-
-        Args:
-            verified: wait also until it was tried whether it comes back, unless a cell runs.
-        """
-        places = [session.identifier for session in self.sessions.values()] if document is None else [document]
-        for identifier in places:
-            session = self.sessions.get(self.place(identifier).key)
-            if session is not None:
-                await session.saver.settled()
-                if verified:
-                    await session.verified()
-        try:
-            await self.archive.sync()
-        except StoreError as error:
-            raise HoldfastError(f"Not everything could be made durable: {error.message}", kind=error.kind) from error
-        states = [await self.state(identifier) for identifier in places]
-        return states if document is None else states[0]
-
-    async def restore(self, params: protocol.RestoreParams) -> Restored:
-        """Bring back a version, a few names of one, or what a deleted file left in the trash."""
-        place = self.place(params.text_document)
-        store: Store | None = await self._read(lambda opened: opened)
-        if store is not None and params.version is None and store.head(place.key) is None and store.trashed(place.key):
-            await self._read(lambda opened: opened.recover(place.key) if opened is not None else False)
-        if place.key not in self.sessions and (store is None or store.head(place.key) is None):
-            return Restored(False, f"Nothing is saved for {place.key}, so there is nothing to restore.", 0, [])
-        return await self.attach(params.text_document).restore(params.version, params.names)
-
-    async def clear(self, params: protocol.ClearParams) -> Cleared:
-        """Clear a document's variables and its saved state, which goes to the trash, or for good."""
-        place = self.place(params.text_document)
-        session = self.sessions.get(place.key)
-        if session is not None:
-            await session.clear()
-        existing: Store | None = await self._read(lambda opened: opened)
-        had = existing is not None and existing.head(place.key) is not None
-        if had or (params.forget and existing is not None):
-            await self._discard(place.key, "cleared by the user", forget=params.forget)
-        if not had:
-            return Cleared(True, f"Nothing was saved for {place.key}; its variables are cleared.")
-        kept = "for good" if params.forget else "; `restore` brings it back from the trash"
-        self.clients.tell(
-            protocol.STATE_CLEARED, protocol.StateEventParams(params.text_document, "cleared by the user")
-        )
-        return Cleared(True, f"The state of {place.key} was cleared {kept}.".replace(" ;", ";"))
-
-    async def _discard(self, key: str, reason: str, *, forget: bool = False) -> None:
-        def work(store: Store | None) -> None:
-            if store is None:
-                return
-            if forget:
-                store.forget(key)
-            elif store.head(key) is not None:
-                store.trash(key, reason)
-
-        try:
-            await self._read(work)
-        except SaveFailed as error:
-            raise HoldfastError(error.message, kind=error.kind) from error
+    # ------------------------------------------------------------------ kernels
 
     async def restart(self, params: protocol.RestartParams) -> protocol.Session:
         """Restart a document's kernel."""
@@ -476,7 +368,7 @@ class Workspace:
             await session.end()
         self.watcher.forget(key)
         try:
-            await self._discard(key, "its file was deleted")
+            await self.states.discard(key, "its file was deleted")
         except HoldfastError as error:
             logger.warning("the state of the deleted %s stays where it is: %s", key, error.message)
             return
