@@ -7,6 +7,7 @@ it: before the session imports it there is no such state, and what was saved of 
 
 from __future__ import annotations
 
+from pickle import PicklingError
 from typing import Any
 
 
@@ -75,6 +76,22 @@ class Parts(Provider):
     def write(self, parts: dict[str, Any]) -> list[str]:
         """Set what `read` returned in another process, and all else as the session started; return what failed."""
         raise NotImplementedError
+
+
+class Refused:
+    """Stands for a part that can't be kept, and says so when it is pickled.
+
+    Args:
+        reason: why.
+        remedy: what would help.
+    """
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        self.reason = reason
+        self.remedy = remedy
+
+    def __reduce__(self) -> Any:
+        raise PicklingError(self.reason)
 
 
 def differences(now: dict[str, Any], start: dict[str, Any]) -> dict[str, Any]:

@@ -10,14 +10,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...imports import ImportWatch
+from ...interrupts import TookTooLong
 from ..components import AMBIENT, KEPT, Lost, LostMember
+from .clusters import Connection
 from .generators import NumpyRandom, PythonRandom, TensorflowRandom, TorchRandom
 from .libraries import NumpySettings, PandasOptions, PolarsConfig, SklearnConfig, TorchSettings
 from .logging_state import Logging
 from .matplotlib_state import Backend, OpenFigures, RcParams, Registered
 from .own import Own, Unreadable, make_present
 from .process import Environment, Interpreter, SearchPath, TimeZone, WorkingDirectory
-from .provider import Parts, Plain, Provider
+from .provider import Parts, Plain, Provider, Refused
 from .python_state import Builtins, DecimalContext, Hooks, Locale, ModuleNames, Multiprocessing, WarningFilters
 
 PART = f"{KEPT}ambient:"
@@ -42,6 +44,7 @@ PROVIDERS: tuple[Callable[[], Provider], ...] = (
     RcParams,
     Registered,
     OpenFigures,
+    Connection,
     Logging,
     WarningFilters,
     Hooks,
@@ -323,7 +326,7 @@ class Ambient:
         try:
             problems = provider.write(state)  # type: ignore[attr-defined]
             untouched = bool(problems) and isinstance(provider, Plain)
-        except Exception as error:  # noqa: BLE001 - a folder that is gone, a library that refuses: said to the user
+        except (Exception, TookTooLong) as error:  # noqa: BLE001 - a folder that is gone, a library that refuses: said
             problems, untouched = [f"{type(error).__name__}: {error}"], True
         if untouched:
             self._waiting[provider.name] = state
@@ -345,6 +348,8 @@ def named(member: str, gone: LostMember, kept: Mapping[str, Any]) -> LostMember:
     if not member.startswith(PART):
         return gone
     value = kept.get(member)
+    if isinstance(value, Refused):
+        return replace(gone, lost=Lost(_provider_of(member), "ambient state", value.reason, value.remedy))
     reason = f"reading it raised {value.said}" if isinstance(value, Unreadable) else gone.lost.reason
     name = gone.lost.name.removeprefix(f"{Own.name}.")
     return replace(gone, lost=Lost(name, "ambient state", reason, gone.lost.remedy))

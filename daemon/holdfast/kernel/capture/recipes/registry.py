@@ -30,6 +30,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "astropy": ("science",),
     **dict.fromkeys(("cv2", "lightgbm", "pyspark", "tqdm"), ("engines",)),
     "matplotlib": ("callbacks", "drawing"),
+    "ray": ("clusters",),
     "sklearn": ("scikit_learn",),
     "torch": ("torch",),
     **dict.fromkeys(("_plotly_utils", "bokeh", "keras", "plotly"), ("whole",)),
