@@ -112,7 +112,7 @@ async def test_detached_actors_of_a_cluster_that_lives_on_are_found_again(
     assert await daemon.value("a.py", "ray.is_initialized(), more") == "(False, 10)"
     restored = [params for method, params in daemon.notifications if method == "holdfast/state/restored"][-1]
     failed = {lost["name"]: lost["reason"] for lost in restored["failed"]}
-    assert failed.keys() == {"context", "counter", "named", "up", "pair", "ray"}
+    assert failed.keys() == {"context", "counter", "named", "up", "pair", "ray connection"}
     assert all(reason.endswith("does not answer") for reason in failed.values())
 
 
@@ -122,5 +122,5 @@ async def test_a_folder_that_ray_took_into_its_cluster_is_named(daemon: Client, 
         "a.py", "import ray\nray.init(num_cpus=1, include_dashboard=False, runtime_env={'working_dir': 'code'});"
     )
     (lost,) = result["state"]["skipped"]
-    assert (lost["name"], lost["type"]) == ("ray", "ambient state")
+    assert (lost["name"], lost["type"]) == ("ray connection", "ambient state")
     assert "runtime_env" in lost["reason"]

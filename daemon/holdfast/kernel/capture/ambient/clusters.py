@@ -32,7 +32,7 @@ _UPLOADED = "gcs://"
 class Connection(Parts):
     """The connection that ``ray.init`` made: a restore makes it again, to the same cluster or a new one of its own."""
 
-    name = "ray"
+    name = "ray connection"
     module = "ray"
 
     def mark(self) -> Any:
