@@ -131,6 +131,7 @@ class Record:
         stamp: of a component of definitions: it is as it was if its stamp is; see `stamps`.
         seconds: what pickling and hashing it took.
         kept: the saved form, for a component that could not be loaded here and must not be lost.
+        dropped: callbacks that it was saved without.
     """
 
     id: str
@@ -147,6 +148,7 @@ class Record:
     stamp: list[Any] | None = None
     seconds: float = 0.0
     kept: SavedComponent | None = None
+    dropped: tuple[Lost, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,8 @@ class Partition:
         self.pointed_by: dict[str, dict[str, int]] = {}
         self.held: set[str] = set()
         self.unpointed: set[str] = set()
+        self.lacking: set[str] = set()
+        """Components that callbacks were left out of."""
 
     def add(self, record: Record) -> None:
         """Add a component, in place of the one with its id."""
@@ -180,6 +184,8 @@ class Partition:
             self.unpointed.discard(hidden)
         if record.held:
             self.held.add(record.id)
+        if record.dropped:
+            self.lacking.add(record.id)
         for member in record.members:
             if member.startswith(DEFINITION) and not self.pointed_by.get(member):
                 self.unpointed.add(member)
@@ -189,6 +195,7 @@ class Partition:
         if self.records.pop(record.id, None) is None:
             return
         self.held.discard(record.id)
+        self.lacking.discard(record.id)
         for member in record.members:
             if self.home.get(member) is record:
                 del self.home[member]
@@ -199,6 +206,10 @@ class Partition:
             if not pointers:
                 self.pointed_by.pop(hidden, None)
                 self.unpointed.add(hidden)
+
+    def dropped(self) -> list[Lost]:
+        """Return the callbacks that were left out of components."""
+        return list(dict.fromkeys(lost for identity in self.lacking for lost in self.records[identity].dropped))
 
     def collect(self) -> list[Record]:
         """Drop the components of definitions which no variable leads to; return them."""

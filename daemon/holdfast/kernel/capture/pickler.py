@@ -19,7 +19,7 @@ from typing import Any
 
 from . import arrays, frames, rebuild, recipes, reducers
 from .components import DEFINITION as DEFINITION_PREFIX
-from .components import KEPT, is_visible
+from .components import KEPT, Lost, is_visible
 from .definitions import TYPE_VARIABLES, Definitions
 from .kinds import COUNTED, DEFINITION, TIES, Kinds, is_importable_type, module_of, set_free
 from .recipes import hashed
@@ -68,6 +68,7 @@ class Pickled:
         segments: for each member the ids that tie, when there are several members.
         modules: names of the modules that the stream imports from or whose objects are in it.
         classes: hidden ids of the session's classes of which instances were met.
+        dropped: callbacks that it was saved without.
     """
 
     members: tuple[str, ...]
@@ -83,6 +84,7 @@ class Pickled:
     segments: list[set[int]]
     modules: set[str]
     classes: set[str]
+    dropped: tuple[Lost, ...]
     steps: int
 
 
@@ -109,6 +111,8 @@ class Session:
         """What grows as long as the pickling or loading that is under way gets on."""
         self.deep: set[str] = set()
         """Members that are nested too deeply to be pickled at once."""
+        self.trying = False
+        """Whether something is pickled only to know whether it can be."""
         self.needed: dict[str, Any] = {}
         """Definitions that something in the store needs which could not be loaded."""
         self._special: dict[int, tuple[str, ...]] = {}
@@ -252,6 +256,7 @@ class ComponentPickler(pickle.Pickler):
         shared: objects that are stored as where a library keeps them, by id; they tie nothing together.
         registered: objects that were taken apart by a function of the user's, by id.
         libraries: the module of code that was met as that of a library's function, by id.
+        dropped: callbacks that what they are connected to is saved without.
     """
 
     steps = 0
@@ -273,6 +278,7 @@ class ComponentPickler(pickle.Pickler):
         self.modules: set[str] = set()
         self.registered: set[int] = set()
         self.libraries: dict[int, str] = {}
+        self.dropped: list[Lost] = []
         self._dispatch = _Dispatch(_LASTING)
         if REGISTRATIONS in session.namespace:
             self._dispatch.inherited = override(self._dispatch, session.namespace)
@@ -423,6 +429,7 @@ def _pickle_members(
         segments=segments,
         modules=pickler.modules,
         classes=pickler.classes(),
+        dropped=tuple(pickler.dropped),
         steps=pickler.steps,
     )
 

@@ -277,6 +277,7 @@ class SessionCapture:
             skipped=[
                 *self._choice.problems,
                 *self._ambient.left_out(),
+                *self._partition.dropped(),
                 *(gone.lost for name, gone in self._lost.items() if _is_told(name)),
             ],
             names_changed=names,

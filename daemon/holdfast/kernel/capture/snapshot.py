@@ -483,6 +483,7 @@ class CapturePass:
             points_at=self._pointer(group.members, pickled),
             stamp=self._stamp(group.members),
             seconds=seconds,
+            dropped=pickled.dropped,
         )
         self._partition.add(record)
         self.outcome.removed.discard(identity)
