@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Recipe = Callable[["ComponentPickler", Any], Any]
 
 TABLES: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("builtins", "itertools"), ("iterators",)),
+    "itertools": ("iterators",),
     **dict.fromkeys(("_asyncio", "_queue", "_thread", "asyncio", "concurrent"), ("threads",)),
     **dict.fromkeys(("multiprocessing", "subprocess", "threading"), ("threads",)),
     **dict.fromkeys(
@@ -29,6 +29,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "scipy": ("ufuncs", "science"),
     "astropy": ("science",),
     **dict.fromkeys(("cv2", "lightgbm", "pyspark", "tqdm"), ("engines",)),
+    "PIL": ("pictures",),
     "matplotlib": ("callbacks", "drawing"),
     "ray": ("clusters",),
     "sklearn": ("scikit_learn",),
@@ -50,6 +51,8 @@ Such a file has one or more of:
 The module is the type's ``__module__``.
 """
 
+_OF_PIL = ("ImagingCore",)
+"""Types of compiled libraries that say they are builtins."""
 _Key = tuple[str, str]
 
 
@@ -111,9 +114,13 @@ def _key(kind: type) -> _Key:
 
 
 def _files(key: _Key) -> list[Any]:
-    if key[0] == "builtins" and not key[1].endswith("iterator"):
-        return []
-    return [importlib.import_module(f"{__package__}.{name}") for name in TABLES.get(key[0].partition(".")[0], ())]
+    if key[0] == "builtins":
+        names: tuple[str, ...] = ("pictures",) if key[1] in _OF_PIL else ()
+        if key[1].endswith("iterator"):
+            names = ("iterators",)
+    else:
+        names = TABLES.get(key[0].partition(".")[0], ())
+    return [importlib.import_module(f"{__package__}.{name}") for name in names]
 
 
 def _is_pickled_alike(kind: type, base: type) -> bool:
