@@ -124,8 +124,6 @@ WHOLE = {
 }
 """What comes back between all versions; of other promises a version may say that it can't keep them, and why."""
 NAMING = ("saved with Python ", "needs the ")
-OTHER_ATTRIBUTES = {"locks, queues and what threads share", "small things of the standard library"}
-"""Objects have the attributes that they were saved with; 3.13's queues and parsers use one more."""
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +150,7 @@ def lives(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], dic
         for other in others:
             part = list(itertools.islice(answers, len(names)))
             for name, answer in zip(names, part, strict=True):
-                problems[other, version][name] += wrong(name, answer, other, version)
+                problems[other, version][name] += wrong(name, answer)
             returned[other].append((other, version, part))
     for version, parts in returned.items():
         job = [
@@ -163,15 +161,13 @@ def lives(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], dic
         answers = iter(work(found[version], folder, job))
         for first, second, _ in parts:
             for name in names:
-                back = wrong(name, next(answers), first, second)
+                back = wrong(name, next(answers))
                 problems[first, second][name] += [f"and back: {one}" for one in back]
     return problems
 
 
-def wrong(name: str, answer: tuple[list[str], Any, list[tuple[str, str]]], *pair: str) -> list[str]:
+def wrong(name: str, answer: tuple[list[str], Any, list[tuple[str, str]]]) -> list[str]:
     """Return what is wrong with a promise; what was lost for a reason that names the versions is not checked."""
-    if name in OTHER_ATTRIBUTES and "3.13" in pair:
-        return []
     failed, _, lost = answer
     strange = [one for one in lost if name in WHOLE or not one[1].startswith(NAMING)]
     return [f"lost {one}" for one in strange] or ([] if lost else failed)

@@ -136,4 +136,11 @@ def own_functions(cls: type) -> list[types.FunctionType]:
         for part in parts:
             if type(part) is types.FunctionType and part.__qualname__.startswith(prefix):
                 found[id(part)] = part
+                inner = part.__dict__.get("__wrapped__")
+                if type(inner) is types.FunctionType and inner.__code__.co_filename == _GENERATED:
+                    found[id(inner)] = inner  # a dataclass's `__repr__`, for which another Python needs the class
     return list(found.values())
+
+
+_GENERATED = "<string>"
+"""What `dataclasses` and `collections` name as the file of what they generate."""

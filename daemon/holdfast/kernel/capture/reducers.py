@@ -79,6 +79,7 @@ def _function_state(pickler: ComponentPickler, function: types.FunctionType) -> 
         # From 3.14 annotations are made when asked for, by a function of their own that only this one points at.
         pickler.own.setdefault(pickler.session.definitions.hidden_of(annotate), annotate)
         state["__annotate__"] = annotate
+        state["\0annotations"] = _annotation_texts(annotate, function)
     else:
         annotations = function.__annotations__
         # An empty one may be shared with a wrapper; two references are the function's and this variable's.
@@ -148,7 +149,7 @@ def reduce_class(pickler: ComponentPickler, cls: Any) -> Any:
     }
     if "__module__" not in layout and "__module__" in cls.__dict__:
         state["__module__"] = cls.__dict__["__module__"]
-    _adapt_annotations(pickler, state)
+    _adapt_annotations(pickler, cls, state)
     if isinstance(cls, abc.ABCMeta):
         registered = [reference() for reference in abc._get_dump(cls)[0]]  # type: ignore[attr-defined]
         state["\0registered"] = [subclass for subclass in registered if subclass is not None]
@@ -164,13 +165,32 @@ def _in_order(cls: type, names: set[str]) -> list[str]:
     return [name for name in cls.__dict__ if name in names]
 
 
-def _adapt_annotations(pickler: ComponentPickler, state: dict[str, Any]) -> None:
+def _adapt_annotations(pickler: ComponentPickler, cls: type, state: dict[str, Any]) -> None:
     """From 3.14 a class keeps the function that makes its annotations, and a cache, under names of their own."""
-    state.pop("__annotations_cache__", None)
+    cached = state.pop("__annotations_cache__", None)
     annotate = state.pop("__annotate_func__", None)
     if annotate is not None:
         pickler.own.setdefault(pickler.session.definitions.hidden_of(annotate), annotate)
         state["__annotate__"] = annotate
+        state["\0annotations"] = _annotation_texts(annotate, cls)
+    elif cached:
+        state["__annotations__"] = cached
+
+
+def _annotation_texts(annotate: Any, owner: Any) -> dict[str, str]:
+    """Return annotations as they are written: what a Python before 3.14 makes its annotations of."""
+    import annotationlib  # type: ignore[import-not-found]  # of 3.14
+
+    try:
+        texts: dict[str, str] = annotationlib.call_annotate_function(annotate, annotationlib.Format.STRING, owner=owner)
+    except Exception:  # noqa: BLE001 - a function of the user's that knows no texts; under this Python it comes back whole
+        return {}
+    code = getattr(annotate, "__code__", None)
+    if code is None:
+        return texts
+    # What stands in quotes is a constant of the code; what is a name, or made of names, is not.
+    literal = {constant for constant in code.co_consts if type(constant) is str} - {*code.co_names, *code.co_freevars}
+    return {name: repr(text) if text in literal else text for name, text in texts.items()}
 
 
 def reduce_enum_member(pickler: ComponentPickler, member: Any) -> Any:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from types import CellType, FunctionType
 from typing import Any
 
 from ..interrupts import TookTooLong
@@ -65,6 +66,10 @@ class _Learned:
     missing: list[MissingCode] = field(default_factory=list)
     stubs: versions.Stubs = field(default_factory=dict)
     modules: set[str] = field(default_factory=set)
+    useless: dict[int, Any] = field(default_factory=dict)
+    """Functions that are of no use under this Python, by id."""
+    grown: bool = False
+    """Whether there are objects of types that have more attributes in some versions of Python."""
 
 
 class _ComponentUnpickler(pickle.Unpickler):
@@ -101,6 +106,7 @@ class _ComponentUnpickler(pickle.Unpickler):
         self.learned.modules.add(module)
         if self._restoration.differences.python is not None:
             module = versions.MOVED.get(module, module)
+            self.learned.grown = self.learned.grown or module in versions.GROWN
         try:
             return super().find_class(module, name)
         except AttributeError:
@@ -161,7 +167,35 @@ class _ComponentUnpickler(pickle.Unpickler):
             self._restoration.session.sources.restored(code, source, place)
         return code
 
+    def _set_function_state(self, function: FunctionType, state: dict[str, Any]) -> None:
+        self._write_out_annotations(function, state)
+        rebuild.set_function_state(function, state)
+
+    def _write_out_annotations(self, owner: Any, state: dict[str, Any]) -> None:
+        """Before 3.14 there is no function that makes annotations: they are made of the texts that were saved."""
+        texts = state.pop("\0annotations", None)
+        if texts is None or versions.MAKES_ANNOTATIONS:
+            return
+        self._need_not(state.pop("__annotate__", None))
+        state.pop("__classdictcell__", None)  # through which that function saw the class's body
+        state["__annotations__"] = dict(texts)
+        self._restoration.annotated.append(owner)
+
+    def _need_not(self, function: Any) -> None:
+        """A function is of no use here, and what only it refers to neither."""
+        learned = self.learned
+        if id(function) in learned.useless:
+            return
+        found = learned.stubs.pop(id(function), None)
+        if found is not None:
+            learned.missing = [code for code in learned.missing if code is not found[1]]
+            learned.useless[id(function)] = function
+        for cell in getattr(function, "__closure__", None) or ():
+            if cell != _EMPTY_CELL and type(cell.cell_contents) is FunctionType:
+                self._need_not(cell.cell_contents)
+
     def _set_class_state(self, cls: type, state: dict[str, Any]) -> None:
+        self._write_out_annotations(cls, state)
         source = state.get("\0source")
         if source is not None:
             self._restoration.session.sources.restored_class(cls, source)
@@ -196,6 +230,7 @@ class _ComponentUnpickler(pickle.Unpickler):
         return rebuild.make_function(code, variables, name, closure)
 
 
+_EMPTY_CELL = CellType()
 _SHELLS: dict[str, Any] = {"list": list, "dict": dict, "set": set}
 _SUPPLIED: dict[str, Any] = {
     "member": _ComponentUnpickler._member,
@@ -205,6 +240,7 @@ _SUPPLIED: dict[str, Any] = {
     "module_entry": _ComponentUnpickler._module_entry,
     "make_code": _ComponentUnpickler._make_code,
     "make_function": _ComponentUnpickler._make_function,
+    "set_function_state": _ComponentUnpickler._set_function_state,
     "set_class_state": _ComponentUnpickler._set_class_state,
     "packed_code": _ComponentUnpickler._packed_code,
     "sourced_code": _ComponentUnpickler._sourced_code,
@@ -229,6 +265,8 @@ class Restoration:
         self.values: dict[str, Any] = {}
         self.records: dict[str, Record] = {}
         self.failures: dict[str, tuple[SavedComponent, BaseException]] = {}
+        self.annotated: list[Any] = []
+        """Functions and classes whose annotations are texts that were values."""
         self._home = {member: component for component in components for member in component.members}
         self._loading: set[str] = set()
         self._modules: dict[str, set[str]] = {}
@@ -251,6 +289,8 @@ class Restoration:
         for component in again:
             self._try(component)
         self.bind()
+        versions.evaluate_annotations(self.annotated)
+        self.annotated.clear()
 
     def load_one(self, component: SavedComponent) -> dict[str, Any]:
         """Load a component and return its members, without making variables of them; raise what that raises."""
@@ -291,6 +331,8 @@ class Restoration:
         outer, self.session.progress = self.session.progress, (unpickler, self.records)
         try:
             values = {member: unpickler.load_member() for member in component.members}
+            if unpickler.learned.grown:
+                versions.complete(unpickler.memo.copy().values())
             values = self._as_here(values, unpickler.learned)
         except BaseException:
             for disarm in rebuild.destructive[before:]:
@@ -321,6 +363,7 @@ class Restoration:
     def _as_here(self, values: dict[str, Any], learned: _Learned) -> dict[str, Any]:
         """Return members with what this Python needs to run them."""
         try:
+            values = {member: value for member, value in values.items() if id(value) not in learned.useless}
             if learned.missing:
                 values = versions.mend(values, learned.stubs, learned.missing)
             return values if self.differences.python is None else versions.adapted(values)

@@ -10,6 +10,7 @@ import collections
 import dataclasses
 import datetime
 import enum
+import sys
 import types
 import typing
 from collections.abc import Callable, Iterable
@@ -28,8 +29,103 @@ GONE = frozenset({("dataclasses", "_replace"), ("typing", "_proto_hook")})
 """What a library of some versions puts into classes, and that of others has in another form or not at all."""
 ENTRIES: dict[tuple[str, str], Callable[[], Any]] = {("datetime", "UTC"): lambda: datetime.timezone.utc}
 """Globals of modules that only some versions have."""
-_ADDED = frozenset({"__replace__"})
+MAKES_ANNOTATIONS = sys.version_info >= (3, 14)
+"""Whether annotations are made by a function, when somebody asks for them."""
+_GENERATED = frozenset({"__replace__"})
 """Names that some versions of a library generate for a class and others don't."""
+
+
+def _comment_prefixes(parser: Any) -> tuple[Any, Any]:
+    """Return what begins a comment and what begins one behind a value, wherever its Python kept them."""
+    known = getattr(parser, "_prefixes", None) or getattr(parser, "_comments", None)
+    if known is not None and hasattr(known, "full"):
+        return known.full, known.inline
+    return getattr(parser, "_comment_prefixes", ("#", ";")), getattr(parser, "_inline_comment_prefixes", ())
+
+
+def _prefixes(parser: Any) -> Any:
+    full, inline = _comment_prefixes(parser)
+    return types.SimpleNamespace(full=full, inline=inline)
+
+
+def _comment_spec(parser: Any) -> Any:
+    import configparser
+
+    return configparser._CommentSpec(*_comment_prefixes(parser))  # type: ignore[attr-defined]
+
+
+Added = tuple[tuple[int, int], dict[str, Callable[[Any], Any]]]
+
+ADDED: dict[tuple[str, str], tuple[Added, ...]] = {
+    ("queue", "Queue"): (((3, 13), {"is_shutdown": lambda _: False}),),
+    ("asyncio.queues", "Queue"): (((3, 13), {"_is_shutdown": lambda _: False}),),
+    ("threading", "Condition"): (((3, 14), {"locked": lambda condition: condition._lock.locked}),),
+    ("argparse", "Action"): (((3, 13), {"deprecated": lambda _: False}),),
+    ("argparse", "_SubParsersAction"): (
+        ((3, 13), {"_deprecated": lambda _: set()}),
+        ((3, 14), {"_color": lambda _: True}),
+    ),
+    ("argparse", "ArgumentParser"): (
+        ((3, 14), {"suggest_on_error": lambda _: False, "color": lambda _: True, "_cached_formatter": lambda _: None}),
+    ),
+    ("configparser", "RawConfigParser"): (
+        ((3, 13), {"_allow_unnamed_section": lambda _: False, "_prefixes": _prefixes}),
+        ((3, 14), {"_comments": _comment_spec}),
+    ),
+    ("dataclasses", "Field"): (((3, 14), {"doc": lambda _: None}),),
+    ("functools", "partialmethod"): (((3, 14), {"_phcount": lambda _: 0, "_merger": lambda _: None}),),
+    ("html.parser", "HTMLParser"): (
+        (
+            (3, 14),
+            {
+                "scripting": lambda _: False,
+                "_support_cdata": lambda _: True,
+                "_escapable": lambda _: True,
+                "_pending": lambda _: [],
+                "_pending_len": lambda _: 0,
+                "_parse_threshold": lambda _: 1,
+            },
+        ),
+    ),
+    ("logging", "LogRecord"): (((3, 12), {"taskName": lambda _: None}),),
+    ("logging", "LoggerAdapter"): (((3, 13), {"merge_extra": lambda _: False}),),
+    ("logging.handlers", "QueueHandler"): (((3, 12), {"listener": lambda _: None}),),
+    ("unittest.result", "TestResult"): (((3, 12), {"collectedDurations": lambda _: []}),),
+}
+"""Attributes that objects of some types have since a version of Python, which those that an older one saved lack."""
+
+GROWN = frozenset(module for module, _ in ADDED)
+"""The modules of these types."""
+
+
+def complete(objects: Iterable[Any]) -> None:
+    """Give objects that another Python saved the attributes that this one's code for them needs."""
+    wanted: list[tuple[type, dict[str, Callable[[Any], Any]]]] = []
+    for (module, name), added in ADDED.items():
+        kind = getattr(sys.modules.get(module), name, None)
+        if isinstance(kind, type):
+            wanted += [(kind, attributes) for since, attributes in added if sys.version_info >= since]
+    for thing in objects:
+        for kind, attributes in wanted:
+            if issubclass(type(thing), kind):
+                for name, make in attributes.items():
+                    if not hasattr(thing, name):
+                        setattr(thing, name, make(thing))
+
+
+def evaluate_annotations(owners: Iterable[Any]) -> None:
+    """Make values of the annotations that are texts; one that can't be evaluated stays a text."""
+    for owner in owners:
+        module = sys.modules.get(owner.__module__)
+        scope = owner.__globals__ if isinstance(owner, types.FunctionType) else vars(module) if module else {}
+        inner = dict(vars(owner)) if isinstance(owner, type) else {}
+        inner |= {parameter.__name__: parameter for parameter in getattr(owner, "__type_params__", ())}
+        texts = annotations_of(owner) if isinstance(owner, type) else owner.__annotations__
+        for name, text in texts.items():
+            try:
+                texts[name] = eval(text, scope, inner)
+            except Exception:  # noqa: BLE001 - it names something that is not there, as annotations may
+                continue
 
 
 class NotMended(Exception):
@@ -106,10 +202,10 @@ def _mend_class(cls: type, stubs: Stubs, made: dict[int, Any]) -> None:
             new = _function_in(cls.__dict__[name])
             # After a wrapper comes what it wraps.
             made.update((id(old), function) for old, function in zip(found, (new, _wrapped_by(new)), strict=False))
-        elif name in _ADDED:
+        elif name in _GENERATED:
             type.__delattr__(cls, name)
             made.update((id(function), None) for function in found)
-    for name in _ADDED & twin.__dict__.keys() - cls.__dict__.keys():
+    for name in _GENERATED & twin.__dict__.keys() - cls.__dict__.keys():
         _take_over(cls, name, twin)
 
 
@@ -157,8 +253,8 @@ def _twin(cls: Any) -> type | None:
 
 
 def _dataclass_twin(cls: Any) -> type:
-    own = annotations_of(cls)
     fields = cls.__dict__["__dataclass_fields__"]
+    own = {name: _as_field(fields.get(name), value) for name, value in annotations_of(cls).items()}
     parameters = cls.__dict__["__dataclass_params__"]
     # A base with all fields: those of the class itself keep their places among them.
     base = type(cls.__name__, (), {"__dataclass_fields__": dict(fields), "__dataclass_params__": parameters})
@@ -172,6 +268,14 @@ def _dataclass_twin(cls: Any) -> type:
         if hasattr(parameters, name)
     }
     return dataclasses.dataclass(**options)(type(cls.__name__, (base,), namespace))
+
+
+def _as_field(field: Any, annotation: Any) -> Any:
+    """Return an annotation with which a field is what it was, also where the annotation is only a text so far."""
+    kind = getattr(field, "_field_type", None)
+    if kind is dataclasses._FIELD_INITVAR:  # type: ignore[attr-defined]
+        return dataclasses.InitVar[object]
+    return typing.ClassVar[object] if kind is dataclasses._FIELD_CLASSVAR else annotation  # type: ignore[attr-defined]
 
 
 def annotations_of(cls: Any) -> dict[str, Any]:

@@ -146,7 +146,13 @@ def make_function(
 
 
 def set_function_state(function: types.FunctionType, state: dict[str, Any]) -> None:
-    """Set attributes; ``cells`` holds ``(contents,)``, or ``()`` for an empty cell, for each cell of the closure."""
+    """Set attributes.
+
+    Args:
+        state: ``cells`` holds ``(contents,)``, or ``()`` for an empty cell, for each cell of the closure;
+            ``"\\0annotations"``, beside ``__annotate__``, the annotations as texts.
+    """
+    state.pop("\0annotations", None)
     for cell, contents in zip(function.__closure__ or (), state.pop("cells", ()), strict=True):
         if contents:
             cell.cell_contents = contents[0]
@@ -221,9 +227,10 @@ def set_class_state(cls: type, state: dict[str, Any]) -> None:
 
     Args:
         state: its namespace; ``"\\0registered"`` holds the virtual subclasses of an abstract class, ``"\\0source"`` the
-            cell that defined it, if one did.
+            cell that defined it, if one did, ``"\\0annotations"``, beside ``__annotate__``, the annotations as texts.
     """
     state.pop("\0source", None)
+    state.pop("\0annotations", None)
     registered = state.pop("\0registered", ())
     shown = state.pop("__class__", None)
     if shown is not None:
@@ -314,6 +321,13 @@ def global_object(module: str, path: str) -> Any:
 def module_entry(module: str, name: str) -> Any:
     """Return a global of a module by its key, which may be no identifier."""
     return vars(importlib.import_module(module))[name]
+
+
+def set_known_slots(made: Any, state: dict[str, Any]) -> None:
+    """Set the attributes that objects of this type have under this Python."""
+    for name, value in state.items():
+        if hasattr(type(made), name):
+            setattr(made, name, value)
 
 
 def dataclass_parameters(values: dict[str, bool]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import dataclasses
 import functools
 import gc
@@ -149,6 +150,12 @@ def _dataclass_parameters(pickler: ComponentPickler, parameters: Any) -> Any:
     return rebuild.dataclass_parameters, ({name: getattr(parameters, name) for name in names},)
 
 
+def _field(pickler: ComponentPickler, field: Any) -> Any:
+    new: Any = copyreg.__newobj__  # type: ignore[attr-defined]  # not in the stubs
+    state = {name: getattr(field, name) for name in type(field).__slots__ if hasattr(field, name)}
+    return new, (type(field),), state, None, None, rebuild.set_known_slots
+
+
 def _field_kind(pickler: ComponentPickler, sentinel: Any) -> Any:
     return pickler.known_as(rebuild.global_object, ("dataclasses", sentinel.name), sentinel)
 
@@ -277,6 +284,7 @@ RECIPES: dict[type, Recipe] = {
     weakref.WeakKeyDictionary: _weak_dictionary,
     weakref.WeakValueDictionary: _weak_dictionary,
     dataclasses._DataclassParams: _dataclass_parameters,  # type: ignore[attr-defined]
+    dataclasses.Field: _field,
     type(dataclasses._FIELD): _field_kind,  # type: ignore[attr-defined]
     _LOCK: _lock,
     _RLOCK: _lock,
