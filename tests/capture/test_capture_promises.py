@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import pickle
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ import promises
 import promises_ambient
 import promises_deep
 import pytest
+from pythons import find
 
 ROOT = Path(__file__).parents[2]
 PROCESS = Path(__file__).with_name("process.py")
@@ -71,12 +71,6 @@ def test_after_two_deaths(promise: str, outcome: dict[str, list[str]]) -> None:
     if promise not in outcome:
         pytest.skip("the library is not installed")
     assert not outcome[promise], "\n".join(outcome[promise])
-
-
-def find(version: str) -> str | None:
-    """Return a Python of this version: one that pyenv has built, or one on the path."""
-    built = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
-    return str(built[-1]) if built else shutil.which(f"python{version}")
 
 
 @pytest.mark.parametrize("version", VERSIONS)

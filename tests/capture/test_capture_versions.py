@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from promises import PLAIN
+from pythons import find
 from sessions import Session
-from test_capture_promises import find, work
+from test_capture_promises import work
 
 VERSIONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 # fmt: off

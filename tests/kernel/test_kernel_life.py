@@ -12,11 +12,9 @@ from pathlib import Path
 
 import pytest
 from driver import PATIENCE, Kernel, plain_environment
+from pythons import find
 
-INTERPRETERS = {
-    version: next(iter(sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))), None)
-    for version in ("3.10", "3.12", "3.13", "3.14")
-}
+VERSIONS = ("3.10", "3.12", "3.13", "3.14")
 
 
 def gone(pid: int) -> bool:
@@ -32,12 +30,12 @@ def gone(pid: int) -> bool:
     return False
 
 
-@pytest.mark.parametrize("version", INTERPRETERS)
+@pytest.mark.parametrize("version", VERSIONS)
 def test_a_bare_interpreter_is_enough(version: str, document: Path) -> None:
-    python = INTERPRETERS[version]
+    python = find(version)
     if python is None:
         pytest.skip(f"there is no Python {version} here")
-    with Kernel(str(python)) as kernel:
+    with Kernel(python) as kernel:
         kernel.attach(document)
         assert kernel.ready["python"].startswith(version)
         answer = kernel.run(

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 from pathlib import Path
 
 import pytest
 from harness import Client, opened
-
-
-def find(version: str) -> str | None:
-    """Return a Python of this version: one that pyenv has built, or one on the path."""
-    built = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
-    return str(built[-1]) if built else shutil.which(f"python{version}")
+from pythons import find
 
 
 async def test_the_source_of_functions_survives_the_file_and_the_kernel(daemon: Client) -> None:
@@ -28,7 +22,7 @@ async def test_the_source_of_functions_survives_the_file_and_the_kernel(daemon: 
     assert "return 1 / 0  # typed" in "\n".join(failed["error"]["traceback"])
 
 
-@pytest.mark.parametrize(("before", "after"), [("3.11", "3.13"), ("3.12", "3.10")])
+@pytest.mark.parametrize(("before", "after"), [("3.11", "3.13"), ("3.12", "3.10"), ("3.14", "3.11")])
 async def test_a_file_goes_on_under_another_python(folder: Path, before: str, after: str) -> None:
     first, second = find(before), find(after)
     if first is None or second is None:
