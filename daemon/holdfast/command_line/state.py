@@ -51,7 +51,7 @@ async def _log(target: Target, limit: int, as_json: bool) -> int:
 
 def _changes(entry: dict[str, Any]) -> str:
     removed = [f"-{name}" for name in entry.get("removed", [])]
-    return screen.names([*entry.get("changed", []), *removed], most=4) or "(only what cannot be saved)"
+    return screen.names([*entry.get("changed", []), *removed], most=4) or "(no variable)"
 
 
 def _first_line(code: str) -> str:
