@@ -32,6 +32,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "PIL": ("pictures",),
     "matplotlib": ("callbacks", "drawing"),
     "ray": ("clusters",),
+    **dict.fromkeys(("catboost", "xarray"), ("datasets",)),
     "sklearn": ("scikit_learn",),
     "torch": ("torch",),
     **dict.fromkeys(("_plotly_utils", "bokeh", "keras", "plotly"), ("whole",)),
