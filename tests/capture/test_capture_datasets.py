@@ -43,3 +43,31 @@ def test_models_of_catboost_keep_what_was_set_on_them_and_pools_are_named() -> N
     assert "Pool(data" in lost.remedy
     session = session.reborn().reborn()
     assert session.value("model.predict(rows).tolist() == before and model.note is notes and model.tree_count_") == 3
+
+
+def test_functions_in_plans_of_polars_are_those_of_the_session() -> None:
+    pytest.importorskip("polars")
+    session = Session()
+    session.run(
+        "import polars as pl, warnings; warnings.simplefilter('ignore')\n"
+        "more = 1; seen = []\n"
+        "class Adder:\n"
+        "    def __init__(self): self.n = 1\n"
+        "    def add(self, x): seen.append(x); return x + self.n + more\n"
+        "adder = Adder(); frame = pl.DataFrame({'a': [1, 2]})\n"
+        "def doubled(part): return part * more\n"
+        "column = pl.col('a').map_elements(adder.add, return_dtype=pl.Int64)\n"
+        "plan = frame.lazy().select(column); batches = frame.lazy().map_batches(doubled); pair = [plan, plan]"
+    )
+    assert session.run("unrelated = 1; plan").names_changed == ["unrelated"]
+    # The second life saves what polars has not looked at in the first.
+    session = session.reborn()
+    session.run("more = 100; adder.n = 10; held = [plan, column, batches]")
+    session = session.reborn()
+    assert session.value("plan.collect()['a'].to_list()") == [111, 112]
+    assert session.value("frame.select(column)['a'].to_list(), batches.collect()['a'].to_list()") == (
+        [111, 112],
+        [100, 200],
+    )
+    assert session.value("seen") == [1, 2, 1, 2]
+    assert session.value("pair[0] is pair[1] is plan")

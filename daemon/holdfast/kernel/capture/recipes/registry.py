@@ -31,6 +31,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("cv2", "lightgbm", "pyspark", "tqdm"), ("engines",)),
     "PIL": ("pictures",),
     "matplotlib": ("callbacks", "drawing"),
+    "polars": ("plans",),
     "ray": ("clusters",),
     **dict.fromkeys(("catboost", "xarray"), ("datasets",)),
     "sklearn": ("scikit_learn",),
