@@ -268,6 +268,42 @@ def test_figures_of_a_backend_that_the_session_chose_stay_open(tmp_path: Path) -
     assert not lost
 
 
+SETTINGS = {
+    "xarray": (
+        ["import xarray", "xarray.set_options(display_width=33, keep_attrs=True)"],
+        ["[xarray.get_options()[name] for name in ('display_width', 'keep_attrs')] == [33, True]"],
+    ),
+    "dask": (
+        ["import dask", "dask.config.set({'array.chunk-size': '1MiB', 'scheduler': 'sync', 'own.part': 4});"],
+        ["[dask.config.get(name) for name in ('array.chunk-size', 'scheduler', 'own.part')] == ['1MiB', 'sync', 4]"],
+    ),
+    "plotly": (
+        [
+            "import plotly.io, plotly.graph_objects as go",
+            "plotly.io.templates['mine'] = go.layout.Template(layout={'paper_bgcolor': 'red'})",
+            "plotly.io.templates.default = 'plotly_dark+mine'; plotly.io.renderers.default = 'json'",
+            "plotly.io.templates['mine'].layout.font.size = 7",
+        ],
+        [
+            "(plotly.io.templates.default, plotly.io.renderers.default) == ('plotly_dark+mine', 'json')",
+            "go.Figure().layout.template.layout.paper_bgcolor == 'red'",
+            "plotly.io.templates['mine'].layout.font.size == 7",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("library", SETTINGS)
+def test_settings_of_xarray_dask_and_plotly_come_back(library: str, tmp_path: Path) -> None:
+    pytest.importorskip(library)
+    cells, checks = SETTINGS[library]
+    ((failed, store, _),) = work(sys.executable, tmp_path, [(cells, checks, None, False)])
+    assert not failed, failed
+    ((failed, store, lost),) = work(sys.executable, tmp_path, [(["unrelated = 1"], checks, store, False)])
+    assert not failed, failed
+    assert not lost
+
+
 def test_environment_variables_that_look_like_secrets_are_left_out_if_that_is_wanted() -> None:
     session = Session()
     session.run("import os; os.environ['HOLDFAST_TOKEN'] = 'hidden-1'; os.environ['HOLDFAST_MODE'] = 'plain-1'")

@@ -1,4 +1,4 @@
-"""Settings of libraries: what numpy, pandas, scikit-learn and torch were told to do until they are told otherwise."""
+"""Settings of libraries: what numpy, pandas, xarray and others were told to do until they are told otherwise."""
 
 from __future__ import annotations
 
@@ -122,6 +122,134 @@ def _set_each(options: dict[str, Any], setter: Any) -> list[str]:
         except Exception as error:  # noqa: BLE001 - a library of another version; said to the user
             problems.append(failed(name, error))
     return problems
+
+
+class XarrayOptions(Plain):
+    """What `xarray.set_options` was told."""
+
+    name = "xarray options"
+    module = "xarray"
+    watched = True
+
+    def begin(self) -> None:
+        """Take note of the options that xarray starts with."""
+        self._start = dict(_xarray_options())
+
+    def read(self) -> Any:
+        """Return what was set."""
+        return differences(_xarray_options(), self._start) or None
+
+    def write(self, state: Any) -> list[str]:
+        """Set it, and the others as xarray starts."""
+        back = {name: self._start[name] for name in self.read() or () if name in self._start}
+        setter = sys.modules["xarray"].set_options
+        return _set_each({**back, **(state or {})}, lambda name, value: setter(**{name: value}))
+
+
+def _xarray_options() -> dict[str, Any]:
+    options: dict[str, Any] = sys.modules["xarray.core.options"].OPTIONS
+    return options
+
+
+class DaskConfig(Plain):
+    """What `dask.config.set` was told."""
+
+    name = "dask config"
+    module = "dask.config"
+    watched = True
+    _OF_CLIENT = "dask.distributed"
+    """The scheduler that a client makes the default as long as it lives, which is not longer than its process."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, Any] = {}
+        self._changes = 0
+
+    def begin(self) -> None:
+        """Take note of the settings that dask starts with."""
+        self._start = _flat(_copied(sys.modules["dask.config"].config))
+
+    def mark(self) -> Any:
+        """Return a number that grows with every change."""
+        now = sys.modules["dask.config"].config
+        if now != self._last:
+            self._last = _copied(now)
+            self._changes += 1
+        return self._changes
+
+    def read(self) -> Any:
+        """Return what was set, by dotted names."""
+        changed = differences(_flat(sys.modules["dask.config"].config), self._start)
+        return {name: value for name, value in changed.items() if value != self._OF_CLIENT} or None
+
+    def write(self, state: Any) -> list[str]:
+        """Set it, and the others as dask starts."""
+        config = sys.modules["dask.config"]
+        changed = self.read() or {}
+        for name in changed.keys() - self._start.keys() - (state or {}).keys():
+            config.config.pop(name, None)
+        back = {name: self._start[name] for name in changed if name in self._start}
+        return _set_each({**back, **(state or {})}, lambda name, value: config.set({name: value}))
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in tree.items():
+        if type(value) is dict and value:
+            found.update(_flat(value, f"{prefix}{name}."))
+        else:
+            found[f"{prefix}{name}"] = value
+    return found
+
+
+class PlotlySettings(Parts):
+    """plotly's default template and renderer, and templates that the session registered."""
+
+    name = "plotly"
+    module = "plotly.io"
+    watched = True
+    _DEFAULTS = "defaults"
+    _TEMPLATE = "template "
+
+    def begin(self) -> None:
+        """Take note of what plotly starts with."""
+        plotly = sys.modules["plotly.io"]
+        self._names = frozenset(plotly.templates)
+        self._start = self._defaults()
+
+    @property
+    def live(self) -> bool:  # type: ignore[override]
+        """Whether a template of the session's may have changed in place."""
+        return bool(self._registered())
+
+    def _defaults(self) -> tuple[Any, Any]:
+        plotly = sys.modules["plotly.io"]
+        return plotly.templates.default, plotly.renderers.default
+
+    def _registered(self) -> dict[str, Any]:
+        templates = sys.modules["plotly.io"].templates
+        return {name: templates[name] for name in templates if name not in self._names}
+
+    def mark(self) -> Any:
+        """Return the defaults, and which templates the session has."""
+        return self._defaults(), [(name, id(value)) for name, value in self._registered().items()]
+
+    def read(self) -> dict[str, Any]:
+        """Return what is not as plotly starts."""
+        parts = {self._TEMPLATE + name: value for name, value in self._registered().items()}
+        if self._defaults() != self._start:
+            parts[self._DEFAULTS] = self._defaults()
+        return parts
+
+    def write(self, parts: dict[str, Any]) -> list[str]:
+        """Register the templates, and set the defaults."""
+        plotly = sys.modules["plotly.io"]
+        wanted = {name.removeprefix(self._TEMPLATE): one for name, one in parts.items() if name != self._DEFAULTS}
+        template, renderer = parts.get(self._DEFAULTS, self._start)
+        for name in self._registered().keys() - wanted.keys():
+            del plotly.templates[name]
+        problems = _set_each(wanted, plotly.templates.__setitem__)
+        problems += _set_each({"default": template}, lambda name, value: setattr(plotly.templates, name, value))
+        return problems + _set_each({"default": renderer}, lambda name, value: setattr(plotly.renderers, name, value))
 
 
 class SklearnConfig(Plain):

@@ -14,7 +14,16 @@ from ...interrupts import TookTooLong
 from ..components import AMBIENT, KEPT, Lost, LostMember
 from .clusters import Connection
 from .generators import NumpyRandom, PythonRandom, TensorflowRandom, TorchRandom
-from .libraries import NumpySettings, PandasOptions, PolarsConfig, SklearnConfig, TorchSettings
+from .libraries import (
+    DaskConfig,
+    NumpySettings,
+    PandasOptions,
+    PlotlySettings,
+    PolarsConfig,
+    SklearnConfig,
+    TorchSettings,
+    XarrayOptions,
+)
 from .logging_state import Logging
 from .matplotlib_state import Backend, OpenFigures, RcParams, Registered
 from .own import Own, Unreadable, make_present
@@ -40,6 +49,9 @@ PROVIDERS: tuple[Callable[[], Provider], ...] = (
     NumpySettings,
     PandasOptions,
     PolarsConfig,
+    XarrayOptions,
+    DaskConfig,
+    PlotlySettings,
     TorchSettings,
     RcParams,
     Registered,
