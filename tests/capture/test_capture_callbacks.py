@@ -99,10 +99,13 @@ def test_a_callback_that_cannot_be_saved_is_named_and_costs_its_figure_nothing()
         f"{START}class Feed:\n"
         "    def __init__(self): self.lines = (line for line in 'ab')\n"
         "    def on_pick(self, event): next(self.lines)\n"
+        "class Looker:\n"
+        "    def __init__(self): self.figure = figure; figure.canvas.mpl_connect('pick_event', self.on_pick)\n"
+        "    def on_pick(self, event): pass\n"
         "def reading(lines):\n"
         "    def read(event): next(lines)\n"
         "    return read\n"
-        "feed = Feed()\n"
+        "feed, looker = Feed(), Looker()\n"
         "first = figure.canvas.mpl_connect('pick_event', feed.on_pick)\n"
         "second = figure.canvas.mpl_connect('pick_event', reading(line for line in 'ab'))"
     )
@@ -112,4 +115,4 @@ def test_a_callback_that_cannot_be_saved_is_named_and_costs_its_figure_nothing()
         assert lost.keys() == {"feed", method, closure}
         assert "comes back without it" in lost[method]
     assert not session.run("[figure.canvas.mpl_disconnect(number) for number in (first, second)]; del feed").skipped
-    assert session.reborn().value("len(figure.axes)") == 1
+    assert session.reborn().value("len(figure.canvas.callbacks.callbacks['pick_event'])") == 1

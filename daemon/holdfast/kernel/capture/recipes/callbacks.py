@@ -50,6 +50,9 @@ def _is_kept(pickler: ComponentPickler, signal: Any, function: Any) -> bool:
         return False
     if isinstance(function, types.FunctionType) and not function.__closure__ and _is_of_session(function):
         return True
+    if pickler.session.trying:
+        # Of a figure to which another callback leads: each is tried by itself.
+        return False
     refusal = _refusal(pickler.session, function)
     if refusal is not None:
         pickler.dropped.append(_lost(signal, function, refusal))
@@ -62,9 +65,6 @@ def _refusal(session: Session, function: Any) -> Lost | None:
     from ..kinds import Kinds
     from ..pickler import NotPicklable, pickle_members
 
-    if session.trying:
-        # The figure of another one, to which that leads; it is asked for in its own time.
-        return None
     session.trying = True
     progress, kinds = session.progress, Kinds()
     hidden_of = session.definitions.hidden_of
