@@ -601,6 +601,60 @@ PLAIN: dict[str, tuple[list[str], list[str]]] = {
         ],
         ["type(h) is H", "h.items is items == [1, 2, 3]", "hs[0] is h", "next(h.it) == 1", "H in __holdfast__"],
     ),
+    "generators and coroutines that have not begun": (
+        [
+            "import asyncio; data = [1, 2]; seen = []",
+            "def scaled(k):\n    def each(n, *more, start=0, **named):\n        seen.append(n)\n        for i in range(n): yield i * k + start, more, named\n    return each",
+            "g = scaled(2)(2, data, start=1, box=data); held = [g]; pairs = (x * y for x in data for y in data)",
+            "async def add(x): return x + data[0]\nasync def count(n):\n    for i in range(n): yield i\nasync def listed(a): return [x async for x in a]",
+            "waiting = add(5); later = count(2); both = zip(data, (c for c in 'ab'))",
+            "data.append(3)",
+        ],
+        [
+            "held[0] is g and g.__qualname__ == 'scaled.<locals>.each' and seen == []",
+            "g.gi_frame.f_locals['more'][0] is data and list(pairs.gi_frame.f_locals['.0']) is not None",
+            "later.ag_frame is not None and both is not None and waiting.cr_frame.f_locals == {'x': 5}",
+        ],
+    ),
+    "generators and coroutines at their end": (
+        [
+            "import asyncio, contextlib; g = (c for c in 'ab'); rest = list(g)",
+            "async def add(x): return x + 1\nasync def count():\n    yield 1\nasync def run(): return await c, [x async for x in a]",
+            "c = add(1); a = count(); asyncio.run(run())",
+            "@contextlib.contextmanager\ndef opened():\n    yield 1\nm = opened()\nwith m: pass",
+        ],
+        [
+            "list(g) == [] and g.gi_frame is None and g.__name__ == '<genexpr>'",
+            "c.cr_frame is None and a.ag_frame is None and c.__qualname__ == 'add'",
+            "type(m.gen).__name__ == 'generator' and m.gen.gi_frame is None",
+        ],
+    ),
+    "objects of classes whose __new__ wants arguments": (
+        [
+            "made = []",
+            "class Unit:\n    def __new__(cls, value, unit):\n        made.append(value); return object.__new__(cls)\n    def __init__(self, value, unit): self.value, self.unit = value, unit",
+            "class Length(float):\n    def __new__(cls, value, unit): return super().__new__(cls, value)\n    def __init__(self, value, unit): self.unit = unit",
+            "class Key(str):\n    __slots__ = ('of',)\n    def __new__(cls, text, *, of):\n        key = str.__new__(cls, text); key.of = of; return key\n    def __hash__(self): return str.__hash__(self)",
+            "u = Unit(1, 'm'); n = Length(2.5, u); k = Key('k', of=u); d = {k: n}",
+        ],
+        [
+            "made == [1] and (u.value, u.unit, type(u)) == (1, 'm', Unit)",
+            "n == 2.5 and n.unit is u and type(n) is Length",
+            "k.of is u and type(k) is Key and d['k'] is n",
+        ],
+    ),
+    "archives that were closed, and such over a file of the user's": (
+        [
+            "import io, os, tarfile, tempfile, zipfile; memory = io.BytesIO(); out = zipfile.ZipFile(memory, 'w'); out.writestr('a', 'text'); out.close()",
+            "z = zipfile.ZipFile(memory); closed = zipfile.ZipFile(memory); closed.close(); memory.seek(3)",
+            "path = os.path.join(tempfile.mkdtemp(), 'a.tar'); t = tarfile.open(path, 'w'); t.add(os.__file__, 'os.py'); t.close()",
+        ],
+        [
+            "out.fp is None and out.namelist() == ['a'] and closed.fp is None and closed.namelist() == ['a']",
+            "z.fp is memory and memory.tell() == 3 and (z.read('a'), memory.seek(3))[0] == b'text'",
+            "t.closed and t.name == path and len(t.members) == 1",
+        ],
+    ),
     "one generator state in two variables": (
         ["import random", "rng = random.Random(3)", "same = [rng]", "random.seed(5)", "random.random()"],
         ["same[0] is rng", "rng.getstate() == random.Random(3).getstate()"],
@@ -612,6 +666,35 @@ PLAIN: dict[str, tuple[list[str], list[str]]] = {
 }
 
 WITH_NUMPY: dict[str, tuple[list[str], list[str]]] = {
+    "numpy's iterators stay where they are": (
+        [
+            "import numpy as np; x = np.arange(6.).reshape(2, 3); axes = x.T.flat; next(axes); flat = x.flat; next(flat); same = [flat]",
+            "pairs = np.ndenumerate(x); next(pairs); both = np.broadcast(np.arange(3)[:, None], np.arange(4)); next(both)",
+            "ended = zip(x[0], x[1]); list(ended)",
+            "x[0, 1] = 9",
+        ],
+        [
+            "flat.base is x and flat.index == 1 and same[0] is flat and flat[1] == 9",
+            "axes.index == 1 and axes[2] == 9 and np.shares_memory(axes.base, x) and both.index == 1",
+            "pairs.iter.base is x and pairs.iter.coords == (0, 1)",
+            "type(ended.__reduce__()[1][0]).__name__ == 'iterator'",
+        ],
+    ),
+    "functions that numpy made universal": (
+        [
+            "import numpy as np; k = [2]",
+            "def times(a, b): return a * b * k[0]",
+            "f = np.frompyfunc(times, 2, 1); s = np.frompyfunc(max, 2, 1, identity=0); v = np.vectorize(lambda a: a + k[0], otypes=[float]); v(k)",
+        ],
+        ["list(f([1, 2], 3)) == [6 * n for n in [1, 2]]", "s.identity == 0 and s.reduce([]) == 0", "v([1])[0] == 3"],
+    ),
+    "archives of arrays": (
+        [
+            "import numpy as np, os, tempfile; path = os.path.join(tempfile.mkdtemp(), 'a.npz'); np.savez(path, a=[1], b=[2])",
+            "n = np.load(path); n['a']; closed = np.load(path); closed.close()",
+        ],
+        ["n['b'][0] == 2 and n.f.a[0] == 1 and n.zip.fp is n.fid", "closed.zip is None and closed.files == ['a', 'b']"],
+    ),
     "views share memory": (
         [
             "import numpy as np",

@@ -47,7 +47,7 @@ def test_an_animation_that_is_lost_does_not_take_its_figure_along() -> None:
     session = Session()
     snapshot = session.run(
         f"{START}from matplotlib.animation import FuncAnimation\n"
-        "steps = (n for n in range(3))\n"
+        "steps = (lambda g: (next(g), g)[1])(n for n in range(-1, 3))\n"
         "animation = FuncAnimation(figure, lambda step: [], frames=steps, save_count=3)\n"
         "animation._draw_was_started = True"
     )

@@ -132,7 +132,7 @@ def test_what_lives_in_the_process_is_named_with_a_remedy(cell: str, kind: str) 
 
 def test_a_running_generator_is_named_with_where_it_was_written() -> None:
     session = Session()
-    session.execute("\n\ndef numbers():\n    yield 1\ng = numbers()")
+    session.execute("\n\ndef numbers():\n    yield 1\ng = numbers()\nnext(g)")
     (lost,) = session.save().skipped
     assert "in the middle of running numbers, line 3 of <cell>" in lost.reason
 

@@ -74,7 +74,7 @@ STATEMENTS = [
     "{x} = memoryview({y})",
     "{x}[0] = {n}",
     "{x} = object()",
-    "{x} = (i for i in [{y}])",
+    "{x} = (lambda g: (next(g), g)[1])(i for i in [0, {y}])",
     "{x} = np.array([{y}, {n}, None], dtype=object)",
     "del {x}; {x} = None",
 ]

@@ -8,7 +8,7 @@ from sessions import Session
 HANDLE = """
 import holdfast
 class Handle:
-    def __init__(self, items): self.items = items; self.running = (i for i in items)
+    def __init__(self, items): self.items = items; self.running = (lambda g: (next(g), g)[1])(i for i in [0, *items])
 def save(handle): return {"items": handle.items}
 def load(state): return Handle(state["items"])
 """

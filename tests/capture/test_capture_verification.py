@@ -41,10 +41,11 @@ LIES = {
         """,
         "x is a dict instead of a A",
     ),
-    "a class that needs arguments to be made": (
+    "a class that is to be called without what it needs": (
         """
         class A:
-            def __new__(cls, n): return object.__new__(cls)
+            def __init__(self, n): pass
+            def __reduce__(self): return A, ()
         x = A(1)
         """,
         "loading it raised TypeError",

@@ -209,7 +209,7 @@ def test_variables_are_listed_matched_and_shown(script: Path) -> None:
 
 
 def test_what_is_missing_is_listed_with_the_cell_that_made_it(workspace: Path) -> None:
-    (workspace / "a.py").write_text("# %%\nx = [1]\n# %%\nlazy = (i for i in x)\n")
+    (workspace / "a.py").write_text("# %%\nx = [1]\n# %%\nlazy = (lambda g: (next(g), g)[1])(i for i in [0, *x])\n")
     holdfast("run", "a.py", cwd=workspace)
     assert "not there" not in holdfast("vars", "a.py", cwd=workspace).stderr
     holdfast("stop", cwd=workspace)
@@ -257,7 +257,9 @@ def test_no_persist_saves_nothing(script: Path) -> None:
 
 
 def test_what_could_not_be_saved_is_named_with_the_reason(script: Path) -> None:
-    done = holdfast("exec", "a.py", "-c", "lost = (n for n in range(3)); kept = 1", cwd=script.parent)
+    done = holdfast(
+        "exec", "a.py", "-c", "lost = (lambda g: (next(g), g)[1])(n for n in range(-1, 3)); kept = 1", cwd=script.parent
+    )
     assert done.returncode == 0
     assert "not saved: lost (generator)" in done.stderr
 

@@ -220,7 +220,7 @@ def test_a_capture_on_request_may_be_complete(kernel: Kernel) -> None:
 
 
 def test_what_cannot_be_saved_is_named_with_each_snapshot(kernel: Kernel) -> None:
-    kernel.run("gone = (n for n in [])", persist=True)
+    kernel.run("gone = (lambda g: (next(g), g)[1])(n for n in '-')", persist=True)
     (lost,) = kernel.run("x = 1", persist=True)["snapshot"]["skipped"]
     assert lost["name"] == "gone" and lost["reason"] and lost["remedy"]
 

@@ -23,8 +23,10 @@ async def test_a_registered_type_survives_kill_9_and_goes_on_being_saved(daemon:
     await daemon.run(
         "a.py", "import holdfast\nclass R:\n    def __init__(self, n): self.n = n; self.g = iter(lambda: n, 0)"
     )
-    await daemon.run("a.py", "holdfast.register(R, lambda r: r.n, R); r = R(3); r.x = (i for i in 'a')")
+    await daemon.run(
+        "a.py", "holdfast.register(R, lambda r: r.n, R); r = R(3); r.x = (lambda g: (next(g), g)[1])(i for i in '-a')"
+    )
     for expected in ("3", "4"):
         os.kill((await daemon.session("a.py"))["pid"], signal.SIGKILL)
         assert await daemon.value("a.py", "r.n") == expected
-        await daemon.run("a.py", "r.n += 1; r.x = (i for i in 'b')")
+        await daemon.run("a.py", "r.n += 1; r.x = (lambda g: (next(g), g)[1])(i for i in '-b')")

@@ -105,7 +105,9 @@ async def test_listing_and_state_need_no_kernel(folder: Path) -> None:
 
 
 async def test_an_unpicklable_variable_is_named_and_costs_the_others_nothing(daemon: Client) -> None:
-    run = await daemon.run("a.py", "good = [1]\nbad = (i for i in range(3))\nboth = [good, bad]")
+    run = await daemon.run(
+        "a.py", "good = [1]\nbad = (lambda g: (next(g), g)[1])(i for i in range(-1, 3))\nboth = [good, bad]"
+    )
     assert run["state"]["status"] == "saved"
     skipped = {lost["name"]: lost for lost in run["state"]["skipped"]}
     assert set(skipped) == {"bad", "both"}

@@ -192,7 +192,7 @@ def _recipe_for(kind: type) -> tuple[recipes.Recipe, bool]:
     if (named := recipes.recipe_for(kind)) is not None:
         return named, importable
     if (hashed_ := hashed.recipe_for(kind)) is not None:
-        return hashed_, importable
+        return _constructed(kind, hashed_), importable
     if importable and (found := recipes.singletons_of(kind)):
 
         def by_identity(pickler: ComponentPickler, thing: Any) -> Any:
@@ -205,7 +205,16 @@ def _recipe_for(kind: type) -> tuple[recipes.Recipe, bool]:
             return (*reduced, dict(state)) if state else reduced
 
         return by_identity, True
-    return (_noted(kind) if importable else recipes.plain), importable
+    return _constructed(kind, _noted(kind) if importable else recipes.plain), importable
+
+
+def _constructed(kind: type, otherwise: recipes.Recipe) -> recipes.Recipe:
+    """Return the recipe for a type: `otherwise`, but for one whose ``__new__`` is in Python."""
+    if type(type.__getattribute__(kind, "__new__")) is not types.FunctionType:
+        return otherwise
+    from .recipes import constructed
+
+    return constructed.recipe_for(kind, otherwise)
 
 
 def _noted(kind: type) -> recipes.Recipe:

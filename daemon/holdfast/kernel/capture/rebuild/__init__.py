@@ -354,6 +354,11 @@ def bare_object(cls: Any) -> Any:
     return _native_new(cls)(cls)
 
 
+def native_object(cls: Any, *arguments: Any) -> Any:
+    """Return what the nearest ``__new__`` in C makes of arguments; none of Python code runs."""
+    return _native_new(cls)(cls, *arguments)
+
+
 def set_attributes(made: Any, attributes: dict[str, Any]) -> None:
     """Set attributes, those in slots as well, past any ``__setattr__`` and ``__setstate__``."""
     for name, value in attributes.items():

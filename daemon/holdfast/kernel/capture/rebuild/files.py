@@ -223,6 +223,16 @@ def zip_file(source: Any, filename: Any, password: bytes | None) -> Any:
     return made
 
 
+def zip_over_file(source: Any, filename: Any, password: bytes | None) -> Any:
+    """Return a ``ZipFile`` that reads from a file which is somebody else's."""
+    zipfile = importlib.import_module("zipfile")
+    position = source.tell()
+    made: Any = zipfile.ZipFile(source)
+    source.seek(position)
+    made.filename, made.pwd = filename, password
+    return made
+
+
 def tar_file(source: Any, name: Any, begun: bool, members: int) -> Any:
     """Return a ``TarFile`` that is read, as far as it was."""
     tarfile = importlib.import_module("tarfile")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from . import Unavailable, give_names
@@ -21,6 +21,34 @@ def view_iterator(mapping: dict[Any, Any], kind: str, backwards: bool, passed: i
     made: Iterator[Any] = reversed(view) if backwards else iter(view)
     for _ in range(passed):
         next(made)
+    return made
+
+
+class _Nothing:
+    def __getitem__(self, index: int) -> Any:
+        raise IndexError
+
+
+AT_THEIR_END: dict[str, Callable[[], Iterator[Any]]] = {
+    "iterator": lambda: iter(_Nothing()),  # a sequence by its `__getitem__` alone
+    "bytes_iterator": lambda: iter(b""),
+    "bytearray_iterator": lambda: iter(bytearray()),
+    "callable_iterator": lambda: iter(int, 0),
+    "list_reverseiterator": lambda: reversed([]),
+}
+"""What an iterator of a type is that has nothing to give, by the name of the type."""
+
+
+def ended(kind: str) -> Iterator[Any]:
+    """Return an iterator that is at its end: one that would not go on if what it iterates over grew."""
+    if kind in AT_THEIR_END:
+        made = AT_THEIR_END[kind]()
+    else:
+        part = next(part for part in ("key", "value", "item") if part in kind) + "s"
+        view: Any = getattr(dict, part)({})
+        made = reversed(view) if "reverse" in kind else iter(view)
+    for _ in made:
+        pass
     return made
 
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 def _of_generator(pickler: ComponentPickler, manager: Any) -> Any:
     import inspect
 
+    if manager.gen.gi_frame is None:
+        return NotImplemented
     if not hasattr(manager, "args") or inspect.getgeneratorstate(manager.gen) != "GEN_CREATED":
         raise PicklingError("a context manager that was entered can't be saved: what is left of it is in its generator")
     # Making one calls the generator function, which runs none of its code.

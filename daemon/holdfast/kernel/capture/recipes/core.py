@@ -142,7 +142,11 @@ def _weak_set(pickler: ComponentPickler, collection: Any) -> Any:
 def _weak_dictionary(pickler: ComponentPickler, collection: Any) -> Any:
     items = list(collection.items())
     pickler.weak.update(id(pair[isinstance(collection, weakref.WeakValueDictionary)]) for pair in items)
-    return rebuild.weak_collection, (type(collection), items)
+    made = rebuild.weak_collection, (type(collection), items)
+    if collection.__dict__.get("_dirty_len"):
+        # Something was taken out of it. Python notes that, and it stays noted.
+        return (*made, {"_dirty_len": True}, None, None, rebuild.set_dict)
+    return made
 
 
 def _dataclass_parameters(pickler: ComponentPickler, parameters: Any) -> Any:
@@ -236,29 +240,16 @@ def exception(pickler: ComponentPickler, error: BaseException) -> Any:
     return (*made, state, None, None, rebuild.chain_exception)
 
 
-def _running(pickler: ComponentPickler, generator: Any) -> Any:
-    kind = type(generator).__name__.replace("_", " ")
-    code = next(
-        getattr(generator, f"{prefix}_code") for prefix in ("gi", "cr", "ag") if hasattr(generator, f"{prefix}_code")
-    )
-    file = code.co_filename.rpartition("/")[2]
-    raise CannotKeep(
-        f"it is in the middle of running {generator.__qualname__}, line {code.co_firstlineno} of {file}",
-        _REMEDIES[kind],
-    )
+def _generator(pickler: ComponentPickler, generator: Any) -> Any:
+    from . import generators
 
-
-_REMEDIES = {
-    "generator": "keep the values instead, e.g. list(…), or make it again in the cell that uses it",
-    "async generator": "keep the values instead, or make it again in the cell that uses it",
-    "coroutine": "await it, and keep its result",
-}
+    return generators.reduce_generator(pickler, generator)
 
 
 RECIPES: dict[type, Recipe] = {
-    types.GeneratorType: _running,
-    types.CoroutineType: _running,
-    types.AsyncGeneratorType: _running,
+    types.GeneratorType: _generator,
+    types.CoroutineType: _generator,
+    types.AsyncGeneratorType: _generator,
     types.CodeType: _code,
     types.CellType: _cell,
     types.MethodType: _method,

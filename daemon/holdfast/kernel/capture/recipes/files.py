@@ -17,8 +17,8 @@ from pickle import PicklingError
 from typing import TYPE_CHECKING, Any
 
 from ..kinds import ATOMS
+from ..rebuild import bare_object, global_object, system_stream
 from ..rebuild import files as rebuild
-from ..rebuild import global_object, system_stream
 
 if TYPE_CHECKING:
     from ..pickler import ComponentPickler
@@ -229,13 +229,18 @@ def _decompressing(pickler: ComponentPickler, file: Any) -> Any:
 
 
 def _zip(pickler: ComponentPickler, archive: Any) -> Any:
-    if archive.mode != "r" or archive._filePassed or archive.fp is None:
-        raise PicklingError("only archives that are read, and were opened by their path, can be opened again")
-    return rebuild.zip_file, (archive.fp, archive.filename, archive.pwd)
+    if archive.fp is None:
+        return bare_object, (type(archive),), dict(archive.__dict__), None, None, rebuild.set_attributes
+    if archive.mode != "r":
+        raise PicklingError("only archives that are read can be opened again")
+    make = rebuild.zip_over_file if archive._filePassed else rebuild.zip_file
+    return make, (archive.fp, archive.filename, archive.pwd)
 
 
 def _tar(pickler: ComponentPickler, archive: Any) -> Any:
-    if archive.mode != "r" or archive.closed or archive._extfileobj or getattr(archive, "_stream", False):
+    if archive.closed:
+        return bare_object, (type(archive),), dict(archive.__dict__), None, None, rebuild.set_attributes
+    if archive.mode != "r" or archive._extfileobj or getattr(archive, "_stream", False):
         raise PicklingError("only archives that are read, and were opened by their path, can be opened again")
     return rebuild.tar_file, (archive.fileobj, archive.name, archive.firstmember is None, len(archive.members))
 

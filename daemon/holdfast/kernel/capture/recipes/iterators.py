@@ -23,15 +23,23 @@ def _dict_iterator(pickler: ComponentPickler, iterator: Any) -> Any:
     """Keep an iterator on its dict; a dict that has changed under it makes it raise, here as in a loop."""
     remaining = iterator.__reduce__()[1][0]
     owner = next((part for part in gc.get_referents(iterator) if isinstance(part, dict)), None)
-    if owner is None:
-        return iter, ([],)
     name = type(iterator).__name__
+    if owner is None:
+        return rebuild.ended, (name,)
     kind = next(kind for kind in ("key", "value", "item") if kind in name) + "s"
     backwards = "reverse" in name
     passed = len(owner) - len(remaining)
     if not _is_rest(remaining, rebuild.view_iterator(owner, kind, backwards, passed, len(owner))):
         return iter, (remaining,)
     return rebuild.view_iterator, (owner, kind, backwards, passed, len(owner))
+
+
+def _sequence_iterator(pickler: ComponentPickler, iterator: Any) -> Any:
+    """Leave it to Python, which makes what is at its end an iterator of another type."""
+    function, arguments, *_ = iterator.__reduce__()
+    if function is iter and len(arguments) == 1 and type(arguments[0]) in (tuple, list, str) and not arguments[0]:
+        return rebuild.ended, (type(iterator).__name__,)
+    return NotImplemented
 
 
 def _is_rest(remaining: list[Any], iterator: Any) -> bool:
@@ -188,6 +196,7 @@ RECIPES: dict[tuple[str, str], Recipe] = {
         for order in ("", "reverse")
         for part in ("key", "value", "item")
     },
+    **{("builtins", name): _sequence_iterator for name in rebuild.AT_THEIR_END},
     ("itertools", "starmap"): _function_and_iterator,
     ("itertools", "filterfalse"): _function_and_iterator,
     ("itertools", "compress"): _compress,

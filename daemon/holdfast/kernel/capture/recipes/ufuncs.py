@@ -19,7 +19,12 @@ _looked_at = 0
 def _ufunc(pickler: ComponentPickler, function: Any) -> Any:
     where = _place(function)
     if where is None:
-        raise PicklingError("it was made in this session (numpy.frompyfunc) and is known to no module")
+        from . import array_iterators
+
+        made = array_iterators.made_of(function)
+        if made is None:
+            raise PicklingError("it was made in this session (numpy.frompyfunc) and is known to no module")
+        return made
     return pickler.known_as(rebuild.module_entry, where, function)
 
 
