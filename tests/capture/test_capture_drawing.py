@@ -23,7 +23,7 @@ def test_triangulations_and_what_is_interpolated_over_them_come_back() -> None:
     assert session.value("finder(0.25, 0.25)") == -1
 
 
-def test_a_widget_comes_back_without_its_copy_of_the_background() -> None:
+def test_a_widget_comes_back_with_its_copy_of_the_background() -> None:
     session = Session()
     snapshot = session.run(
         "from matplotlib.figure import Figure; from matplotlib.widgets import Cursor\n"
@@ -32,4 +32,27 @@ def test_a_widget_comes_back_without_its_copy_of_the_background() -> None:
         "cursor = Cursor(ax, useblit=True); canvas.draw(); cursor.background = canvas.copy_from_bbox(ax.bbox)"
     )
     assert not snapshot.skipped
-    assert session.reborn().value("cursor.background is None and cursor.ax is ax")
+    assert session.reborn().value("cursor.background is not None and cursor.ax is ax")
+
+
+def test_a_figure_is_loaded_whatever_of_it_comes_first() -> None:
+    session = Session()
+    session.run(
+        "from matplotlib.figure import Figure\n"
+        "figure = Figure(); ax = figure.subplots(); a = figure.dpi_scale_trans; scale = [a]; ax.plot([1, 2])"
+    )
+    reborn = session.reborn()
+    assert reborn.outcome is not None
+    assert not reborn.outcome.failed
+    assert reborn.value("scale[0] is a is figure.dpi_scale_trans and len(ax.lines) == 1")
+
+
+def test_what_a_canvas_copied_of_its_pixels_has_them_again() -> None:
+    session = Session()
+    session.run(
+        "import numpy\nfrom matplotlib.backends.backend_agg import FigureCanvasAgg\n"
+        "from matplotlib.figure import Figure\nfigure = Figure(); figure.subplots().plot([1, 2])\n"
+        "canvas = FigureCanvasAgg(figure); canvas.draw(); copied = canvas.copy_from_bbox(figure.axes[0].bbox)"
+    )
+    shown = "(copied.get_extents(), numpy.asarray(copied).tobytes())"
+    assert session.reborn().value(shown) == session.value(shown)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 from . import give_names
@@ -23,6 +24,22 @@ def set_triangulation(made: Any, state: tuple[dict[str, Any], list[str]]) -> Non
 def finder_of(triangulation: Any) -> Any:
     """Return the finder that a triangulation keeps."""
     return triangulation.get_trifinder()
+
+
+def background(extents: tuple[int, int, int, int], shape: tuple[int, ...], pixels: bytes) -> Any:
+    """Return what a canvas copies of its pixels.
+
+    Args:
+        extents: left, top, right and bottom, from the upper left corner.
+    """
+    left, top, right, bottom = extents
+    width, height = max(right, 1), max(bottom, 1)
+    renderer = importlib.import_module("matplotlib.backends.backend_agg").RendererAgg(width, height, 72)
+    place = importlib.import_module("matplotlib.transforms").Bbox([[left, height - bottom], [right, height - top]])
+    made = renderer.copy_from_bbox(place)
+    numpy = importlib.import_module("numpy")
+    numpy.asarray(made)[...] = numpy.frombuffer(pixels, numpy.uint8).reshape(shape)
+    return made
 
 
 give_names(globals())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copyreg
+import sys
 from typing import TYPE_CHECKING, Any
 
 from .. import rebuild
@@ -12,12 +13,14 @@ if TYPE_CHECKING:
     from ..pickler import ComponentPickler
 
 
+_NEW: Any = copyreg.__newobj__  # type: ignore[attr-defined]  # not in the stubs
+
+
 def _triangulation(pickler: ComponentPickler, triangulation: Any) -> Any:
     state = dict(triangulation.__dict__)
     made = [name for name in ("_cpp_triangulation", "_trifinder") if state.get(name) is not None]
     state.update(dict.fromkeys(made))
-    new: Any = copyreg.__newobj__  # type: ignore[attr-defined]  # not in the stubs
-    return new, (type(triangulation),), (state, made), None, None, drawing.set_triangulation
+    return _NEW, (type(triangulation),), (state, made), None, None, drawing.set_triangulation
 
 
 def _finder(pickler: ComponentPickler, finder: Any) -> Any:
@@ -27,9 +30,22 @@ def _finder(pickler: ComponentPickler, finder: Any) -> Any:
     return type(finder), (triangulation,)
 
 
-def _background(pickler: ComponentPickler, pixels: Any) -> Any:
-    """A widget's copy of what it has drawn over, which it takes again when the figure is drawn."""
-    return rebuild.nothing, ()
+def _background(pickler: ComponentPickler, region: Any) -> Any:
+    """A copy of what something was drawn over."""
+    # Another way to the pixels needs numpy, and whoever has matplotlib has it.
+    pixels = sys.modules["numpy"].asarray(region)
+    return drawing.background, (tuple(region.get_extents()), pixels.shape, pixels.tobytes())
+
+
+def _transform(pickler: ComponentPickler, node: Any) -> Any:
+    """Have a transform know from the beginning what it needs to be changed.
+
+    Figures change theirs when they are loaded, which may be while the transform itself waits for what it leads to.
+    """
+    function, arguments, *rest = node.__reduce_ex__(5)
+    if function is not _NEW or len(arguments) != 1:
+        return NotImplemented
+    return rebuild.begun_object, (*arguments, {"_parents": {}, "_invalid": node._invalid}), *rest
 
 
 RECIPES = {
@@ -37,3 +53,4 @@ RECIPES = {
     ("matplotlib.tri._trifinder", "TrapezoidMapTriFinder"): _finder,
     ("matplotlib.backends._backend_agg", "BufferRegion"): _background,
 }
+DERIVED = {("matplotlib.transforms", "TransformNode"): _transform}
