@@ -56,3 +56,15 @@ def test_what_a_canvas_copied_of_its_pixels_has_them_again() -> None:
     )
     shown = "(copied.get_extents(), numpy.asarray(copied).tobytes())"
     assert session.reborn().value(shown) == session.value(shown)
+
+
+def test_a_path_that_matplotlib_keeps_is_that_path() -> None:
+    session = Session()
+    session.run(
+        "from matplotlib.markers import MarkerStyle; from matplotlib.path import Path\n"
+        "circle = Path.unit_circle(); kept = [circle, MarkerStyle._triangle_path, Path([(0, 0), (1, 1)])]"
+    )
+    session.run("names = {'circle': circle}")
+    reborn = session.reborn()
+    assert reborn.value("circle is kept[0] is names['circle'] is Path.unit_circle()")
+    assert reborn.value("kept[1] is MarkerStyle._triangle_path and kept[2].vertices.tolist()[1] == [1, 1]")

@@ -26,6 +26,13 @@ def finder_of(triangulation: Any) -> Any:
     return triangulation.get_trifinder()
 
 
+def path_of(module: str, owner: str, name: str) -> Any:
+    """Return a path that a class of matplotlib keeps, which may make it when it is asked for it."""
+    cls = getattr(importlib.import_module(module), owner)
+    kept = getattr(cls, name)
+    return getattr(cls, name.removeprefix("_"))() if kept is None else kept
+
+
 def background(extents: tuple[int, int, int, int], shape: tuple[int, ...], pixels: bytes) -> Any:
     """Return what a canvas copies of its pixels.
 

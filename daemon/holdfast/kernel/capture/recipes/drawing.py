@@ -48,7 +48,23 @@ def _transform(pickler: ComponentPickler, node: Any) -> Any:
     return rebuild.begun_object, (*arguments, {"_parents": {}, "_invalid": node._invalid}), *rest
 
 
+def _path(pickler: ComponentPickler, path: Any) -> Any:
+    """Know a path that matplotlib keeps, as that of a circle, by where it does."""
+    for module, owner in _OWNERS_OF_PATHS:
+        for name, value in vars(getattr(sys.modules.get(module), owner, None) or _Nothing).items():
+            if value is path:
+                return pickler.known_as(drawing.path_of, (module, owner, name), path)
+    return NotImplemented
+
+
+class _Nothing:
+    """Stands for a class that is not there."""
+
+
+_OWNERS_OF_PATHS = (("matplotlib.path", "Path"), ("matplotlib.markers", "MarkerStyle"))
+
 RECIPES = {
+    ("matplotlib.path", "Path"): _path,
     ("matplotlib.tri._triangulation", "Triangulation"): _triangulation,
     ("matplotlib.tri._trifinder", "TrapezoidMapTriFinder"): _finder,
     ("matplotlib.backends._backend_agg", "BufferRegion"): _background,
