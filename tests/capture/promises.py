@@ -601,6 +601,18 @@ PLAIN: dict[str, tuple[list[str], list[str]]] = {
         ],
         ["type(h) is H", "h.items is items == [1, 2, 3]", "hs[0] is h", "next(h.it) == 1", "H in __holdfast__"],
     ),
+    "sets of numbers are iterated over in the order in which they were": (
+        [
+            "a = set(range(1000, 0, -37)); b = frozenset(set(range(0, 9000, 171))); c = set(range(500)); c.difference_update(range(3, 490))",
+            "d = {(i * 7919 % 1009, i) for i in range(30)}; e = {1.5 * i for i in range(40)} | {8, 16, 24}; f = frozenset(range(4096, 0, -511)); words = {'b', 'c'}",
+            "held = {'a': [a, a], 'b': b}; orders = [list(one) for one in (a, b, c, d, e, f)]",
+            "a.add(2048); a.discard(1000); orders[0] = list(a)",
+        ],
+        [
+            "orders == [list(one) for one in (a, b, c, d, e, f)]",
+            "held['a'][0] is held['a'][1] is a and held['b'] == b and type(b) is type(f) is frozenset and words == {'b', 'c'}",
+        ],
+    ),
     "generators and coroutines that have not begun": (
         [
             "import asyncio; data = [1, 2]; seen = []",

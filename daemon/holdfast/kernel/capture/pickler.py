@@ -238,7 +238,7 @@ def _marking(known: dict[int, Any], visited: list[Any]) -> Callable[[Any], Any]:
     return mark
 
 
-_MARKED = frozenset({dict, list, set})
+_MARKED = frozenset({dict, list, set, frozenset})
 
 
 def _collecting(buffers: list[memoryview]) -> Callable[[pickle.PickleBuffer], bool]:
@@ -387,11 +387,19 @@ def pickle_members(
 
 
 def _pickle_members(
-    session: Session, members: Sequence[tuple[str, Any]], kinds: Kinds, *, mark: bool, deep: bool
+    session: Session,
+    members: Sequence[tuple[str, Any]],
+    kinds: Kinds,
+    *,
+    mark: bool,
+    deep: bool,
+    orders: Sequence[tuple[Any, tuple[Any, ...]]] | None = None,
 ) -> Pickled:
     own = {name: value for name, value in members if name.startswith(DEFINITION_PREFIX)}
     file = io.BytesIO()
     pickler = _pickler(file, session, own, mark=mark, deep=deep)
+    if orders:
+        pickler.watch_for({**session.special(), **{id(collection): known for collection, known in orders}})
     visited = pickler.visited
     session.progress = pickler.progress
     ends = []
@@ -406,8 +414,15 @@ def _pickle_members(
     session.progress = ()
     seen = list(compress(visited, map(kinds.__getitem__, map(type, visited))))
     ties = {id(thing): thing for thing in seen if kinds[type(thing)] & TIES}
+    stream = file.getvalue()
+    if orders is None and not deep and (pickle.EMPTY_SET in stream or pickle.FROZENSET in stream):
+        from .set_order import orders_of
+
+        orders = orders_of(visited)
+        if orders:
+            return _pickle_members(session, members, kinds, mark=True, deep=deep, orders=orders)
     if ties and not mark and not ties.keys().isdisjoint(session.special()):
-        return _pickle_members(session, members, kinds, mark=True, deep=deep)
+        return _pickle_members(session, members, kinds, mark=True, deep=deep, orders=[])
     if mark:
         pickler.shared |= ties.keys() & session.special()
     if ties:
@@ -426,7 +441,7 @@ def _pickle_members(
     segments = _segments(visited, kinds, ends, own, pickler.shared) if len(members) > 1 else []
     return Pickled(
         members=tuple(name for name, _ in members),
-        stream=file.getvalue(),
+        stream=stream,
         buffers=pickler.buffers,
         ties=ties,
         counted=counted,

@@ -136,7 +136,12 @@ class _ComponentUnpickler(pickle.Unpickler):
         return self._make_function(code, {}, name, None)
 
     def persistent_load(self, pid: Any) -> Any:
-        """Return the namespace of the session or of a module, or a container that is filled in a later step."""
+        """Return the namespace of the session or of a module, an ordered set, or a container that is filled later."""
+        if pid[0] == "ordered":
+            key = pid[:2]
+            if key not in self._shells:
+                self._shells[key] = rebuild.find(f"{rebuild.MODULE}.sets", "ordered")(*pid[2:])
+            return self._shells[key]
         make = _SHELLS.get(pid[0])
         if make is not None:
             if pid not in self._shells:
