@@ -35,7 +35,9 @@ async def restored(client: Client) -> dict[str, Any]:
 
 
 async def test_what_is_not_saved_says_which_cell_made_it_and_what_that_needs(folder: Path) -> None:
-    (folder / "a.py").write_text("# %% one\nlimit = 3\n# %% two\nx = 1\ngen = (i + x for i in range(limit)); next(gen)\n")
+    (folder / "a.py").write_text(
+        "# %% one\nlimit = 3\n# %% two\nx = 1\ngen = (i + x for i in range(limit)); next(gen)\n"
+    )
     async with opened(folder) as client:
         (lost,) = (await run_cells(client, "a.py"))[-1]["state"]["skipped"]
         assert lost["cell"] == {

@@ -34,7 +34,9 @@ AT_THEIR_END: dict[str, Callable[[], Iterator[Any]]] = {
     "bytes_iterator": lambda: iter(b""),
     "bytearray_iterator": lambda: iter(bytearray()),
     "callable_iterator": lambda: iter(int, 0),
+    "list_iterator": lambda: iter([]),
     "list_reverseiterator": lambda: reversed([]),
+    "tuple_iterator": lambda: iter(()),
 }
 """What an iterator of a type is that has nothing to give, by the name of the type."""
 

@@ -35,9 +35,15 @@ def _dict_iterator(pickler: ComponentPickler, iterator: Any) -> Any:
 
 
 def _sequence_iterator(pickler: ComponentPickler, iterator: Any) -> Any:
-    """Leave it to Python, which makes what is at its end an iterator of another type."""
-    function, arguments, *_ = iterator.__reduce__()
-    if function is iter and len(arguments) == 1 and type(arguments[0]) in (tuple, list, str) and not arguments[0]:
+    """Leave it to Python, but for what is at its end, of which that would make one that is not, or of another type."""
+    function, arguments, *state = iterator.__reduce__()
+    if (
+        function is iter
+        and not state
+        and len(arguments) == 1
+        and type(arguments[0]) in (tuple, list, str)
+        and not arguments[0]
+    ):
         return rebuild.ended, (type(iterator).__name__,)
     return NotImplemented
 

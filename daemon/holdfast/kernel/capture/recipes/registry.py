@@ -36,6 +36,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "ray": ("clusters",),
     **dict.fromkeys(("catboost", "xarray"), ("datasets",)),
     "sklearn": ("scikit_learn",),
+    **dict.fromkeys(("patsy", "statsmodels"), ("formulas",)),
     "torch": ("torch",),
     **dict.fromkeys(("_plotly_utils", "bokeh", "keras", "plotly"), ("whole",)),
 }
