@@ -97,7 +97,7 @@ def test_a_callback_that_cannot_be_saved_is_named_and_costs_its_figure_nothing()
     session = Session()
     session.run(
         f"{START}class Feed:\n"
-        "    def __init__(self): self.lines = (line for line in 'ab')\n"
+        "    def __init__(self): self.lines = (line for line in 'ab'); next(self.lines)\n"
         "    def on_pick(self, event): next(self.lines)\n"
         "class Looker:\n"
         "    def __init__(self): self.figure = figure; figure.canvas.mpl_connect('pick_event', self.on_pick)\n"
@@ -107,7 +107,7 @@ def test_a_callback_that_cannot_be_saved_is_named_and_costs_its_figure_nothing()
         "    return read\n"
         "feed, looker = Feed(), Looker()\n"
         "first = figure.canvas.mpl_connect('pick_event', feed.on_pick)\n"
-        "second = figure.canvas.mpl_connect('pick_event', reading(line for line in 'ab'))"
+        "second = figure.canvas.mpl_connect('pick_event', reading(feed.lines))"
     )
     for snapshot in (session.run("x = 1"), session.run("ax.plot([1, 2])")):
         lost = {lost.name: lost.reason for lost in snapshot.skipped}

@@ -26,7 +26,6 @@ TABLES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("_io", "bz2", "gzip", "lzma", "tarfile", "tempfile", "zipfile"), ("files",)),
     "logging": ("handlers",),
     "numpy": ("ufuncs", "masked_arrays", "array_iterators"),
-    "PIL": ("images",),
     "scipy": ("ufuncs", "science"),
     "astropy": ("science",),
     **dict.fromkeys(("cv2", "lightgbm", "pyspark", "tqdm"), ("engines",)),
