@@ -24,6 +24,7 @@ def raise_level():
 def live():
     return (n for n in range(3))
 job = live()
+next(job)
 """
 
 
