@@ -62,6 +62,8 @@ _MADE_WITH_CLASS = frozenset(
         "__annotations_cache__",
     ]
 )
+_POINTERS = frozenset(["__vectorcalloffset__", "__weaklistoffset__", "__dictoffset__"])
+"""Of types in C: asked of an instance, they show the pointer that lies there, an address."""
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
 _MOST_LINES = 400_000
 
@@ -396,6 +398,8 @@ class _Walk:
                 self._inside(f"{path}.{name}", value)
         for base in kind.__mro__:
             for name, slot in base.__dict__.items():
+                if name in _POINTERS:
+                    continue
                 if isinstance(slot, types.MemberDescriptorType) and slot.__objclass__ is base:
                     try:
                         self._inside(f"{path}.{name}", slot.__get__(thing))

@@ -43,6 +43,20 @@ def test_a_colorbar_follows_its_image_after_a_restore() -> None:
     assert session.value("bar.vmax") == 7.0
 
 
+def test_an_animation_starts_when_its_figure_is_drawn_after_a_restore() -> None:
+    session = Session()
+    snapshot = session.run(
+        f"{START}from matplotlib.animation import FuncAnimation\n"
+        "seen = []\n"
+        "def step(number): seen.append(number); return []\n"
+        "animation = FuncAnimation(figure, step, frames=3)"
+    )
+    assert not snapshot.skipped
+    session = session.reborn().reborn()
+    session.run("figure.canvas.draw() if hasattr(figure.canvas, 'draw') else None; pixels(figure)")
+    assert session.value("seen[:1]") == [0]
+
+
 def test_an_animation_that_is_lost_does_not_take_its_figure_along() -> None:
     session = Session()
     snapshot = session.run(

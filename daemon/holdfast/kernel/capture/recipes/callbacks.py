@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..pickler import ComponentPickler, Session
 
 _OF_KERNEL = ("_holdfast_kernel", "holdfast")
-_OF_WINDOWS = ("backend_bases", "backend_managers", "backend_tools", "backends", "animation", "testing")
+_OF_WINDOWS = ("backend_bases", "backend_managers", "backend_tools", "backends", "testing")
 """Modules of matplotlib whose objects belong to a window or a timer; a figure that comes back has neither."""
 
 
@@ -40,11 +40,12 @@ def _registry(pickler: ComponentPickler, registry: Any) -> Any:
 
 
 def _is_kept(pickler: ComponentPickler, signal: Any, function: Any) -> bool:
-    """Whether a callback comes back: matplotlib's own unless it belongs to a window, the session's if it can be."""
+    """Whether a callback comes back: matplotlib's own but a window's; an animation's or the session's if it can."""
     owner = function.__self__ if isinstance(function, types.MethodType) else function
     module = str(type(owner).__module__ if owner is not function else getattr(function, "__module__", None))
     top, _, rest = module.partition(".")
-    if top in ("matplotlib", "mpl_toolkits"):
+    animates = rest == "animation" and owner is not function
+    if top in ("matplotlib", "mpl_toolkits") and not animates:
         return owner is not function and rest.partition(".")[0] not in _OF_WINDOWS
     if top in _OF_KERNEL:
         return False
