@@ -830,6 +830,14 @@ WITH_NUMPY: dict[str, tuple[list[str], list[str]]] = {
             "st.dtype['a'] is np.dtype('f8') and odd.dtype == '>f8' and text.dtype == '<U2'",
         ],
     ),
+    "numpy's own generator is itself wherever it is held": (
+        [
+            "import numpy as np",
+            "class Draws:\n    def __init__(self): self.state = np.random.mtrand._rand",
+            "one, other = Draws(), [np.random.mtrand._rand]",
+        ],
+        ["one.state is np.random.mtrand._rand is other[0]"],
+    ),
     "scalars and dtypes tie nothing": (
         ["import numpy as np", "d = np.dtype('f4'); x = np.float64(1.5); y = [x, d]"],
         ["y[0] == x", "y[1] is d or y[1] == d"],

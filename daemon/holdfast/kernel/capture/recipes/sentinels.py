@@ -18,9 +18,10 @@ def singletons_of(kind: type) -> dict[int, tuple[str, str, Any]]:
     hold numbers and text.
     """
     module = sys.modules.get(kind.__module__)
-    if module is None or _has_slots(kind) or "__setstate__" in _names_of(kind):
+    if module is None or _has_slots(kind):
         return {}
-    atoms = () if is_users_module(module.__name__, module) else _ATOMS
+    taught = any("__setstate__" in vars(base) for base in kind.__mro__[:-1])
+    atoms = () if taught or is_users_module(module.__name__, module) else _ATOMS
     found: dict[int, tuple[str, str, Any]] = {}
     for name, value in tuple(vars(module).items()):
         if type(value) is kind:
@@ -36,10 +37,6 @@ def singletons_of(kind: type) -> dict[int, tuple[str, str, Any]]:
 def _is_simple(value: Any, atoms: tuple[type, ...]) -> bool:
     parts = getattr(value, "__dict__", None)
     return not parts or (type(parts) is dict and all(type(part) in atoms for part in parts.values()))
-
-
-def _names_of(kind: type) -> set[str]:
-    return {name for base in kind.__mro__[:-1] for name in vars(base)}
 
 
 def _has_slots(kind: type) -> bool:
