@@ -655,6 +655,18 @@ PLAIN: dict[str, tuple[list[str], list[str]]] = {
             "k.of is u and type(k) is Key and d['k'] is n",
         ],
     ),
+    "objects whose __getattr__ looks at their attributes": (
+        [
+            "class Proxy:\n    def __init__(self, inner): self.inner = inner\n    def __getattr__(self, name): return getattr(self.inner, name)",
+            "class Table(dict):\n    __slots__ = ('known', '__dict__')\n    def __getattr__(self, name): return self.known[name]",
+            "items = [1]; p = Proxy(items); t = Table(a=1); t.known = {'x': items}; t.more = p; both = [p, t]",
+            "p.append(2)",
+        ],
+        [
+            "p.inner is items and p.count(2) == 1 and both[0] is p",
+            "t.x is items and t.more is p and t == {'a': 1} and both[1] is t",
+        ],
+    ),
     "archives that were closed, and such over a file of the user's": (
         [
             "import io, os, tarfile, tempfile, zipfile; memory = io.BytesIO(); out = zipfile.ZipFile(memory, 'w'); out.writestr('a', 'text'); out.close()",

@@ -55,6 +55,8 @@ LIES = {
         class A:
             def __init__(self): self.known = {}
             def __getattr__(self, name): return self.known[name]
+            def __getstate__(self): return {"known": self.known, "more": 1}
+            def __setstate__(self, state): self.__dict__.update(state, known=self.missing)
         x = A()
         """,
         "loading it raised RecursionError",

@@ -6,6 +6,7 @@ The stream is one pickle per member, in order, by one pickler: the later ones re
 from __future__ import annotations
 
 import builtins
+import copyreg
 import enum
 import io
 import pickle
@@ -209,12 +210,17 @@ def _recipe_for(kind: type) -> tuple[recipes.Recipe, bool]:
 
 
 def _constructed(kind: type, otherwise: recipes.Recipe) -> recipes.Recipe:
-    """Return the recipe for a type: `otherwise`, but for one whose ``__new__`` is in Python."""
-    if type(type.__getattribute__(kind, "__new__")) is not types.FunctionType:
+    """Return the recipe for a type: `otherwise`, but for one whose ``__new__`` or ``__getattr__`` is in Python."""
+    makes = type(type.__getattribute__(kind, "__new__")) is types.FunctionType
+    bases = type.__getattribute__(kind, "__mro__")
+    answers = any("__getattr__" in type.__getattribute__(base, "__dict__") for base in bases)
+    if not (makes or answers) or kind in copyreg.dispatch_table:
         return otherwise
     from .recipes import constructed
 
-    return constructed.recipe_for(kind, otherwise)
+    if makes:
+        otherwise = constructed.recipe_for(kind, otherwise)
+    return constructed.unasked_recipe_for(kind, otherwise) if answers else otherwise
 
 
 def _noted(kind: type) -> recipes.Recipe:

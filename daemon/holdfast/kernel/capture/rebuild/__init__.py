@@ -365,6 +365,17 @@ def set_attributes(made: Any, attributes: dict[str, Any]) -> None:
         object.__setattr__(made, name, value)
 
 
+def set_state(made: Any, state: Any) -> None:
+    """Set the state that Python gives objects, a dict and maybe slots, and ask nothing of the object."""
+    attributes, slots = state if type(state) is tuple else (state, None)
+    if attributes:
+        object.__getattribute__(made, "__dict__").update(
+            {sys.intern(name) if type(name) is str else name: value for name, value in attributes.items()}
+        )
+    for name, value in (slots or {}).items():
+        object.__setattr__(made, name, value)
+
+
 def set_contents(made: Any, state: tuple[dict[str, Any], list[Any]]) -> None:
     """Fill a list, dict or set that watches itself: its attributes first, then its items, past its own methods."""
     attributes, items = state
