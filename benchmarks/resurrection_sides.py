@@ -228,11 +228,11 @@ class _Daemon:
     def kill(self) -> None:
         self._place.kill()
         self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout):
-            assert stream is not None
-            with contextlib.suppress(OSError):
-                stream.close()
+        assert self._process.stdin is not None and self._process.stdout is not None
+        with contextlib.suppress(OSError):  # what was not written when it died
+            self._process.stdin.close()
         self._reader.join(10)
+        self._process.stdout.close()
 
 
 def holdfast(
