@@ -9,9 +9,9 @@ from harness import opened
 CELL = """
 import numpy as np
 deep = None
-for n in range(200_000):
+for n in range(50_000):
     deep = [n, deep]
-sparse = np.zeros(1 << 27)
+sparse = np.zeros(1 << 25)
 sparse[5] = sparse[-1] = 1.5
 class Hostile:
     def __reduce__(self): raise SystemExit('no')
@@ -37,4 +37,4 @@ async def test_what_is_deep_or_sparse_survives_kill_9_beside_what_refuses_to_be_
     async with opened(folder) as client:
         await client.run("a.py", COUNT)
         look = "count(deep), sparse.shape, float(sparse.sum()), plain, 'hostile' in globals()"
-        assert await client.value("a.py", look) == "(200000, (134217728,), 3.0, {'a': [1]}, False)"
+        assert await client.value("a.py", look) == "(50000, (33554432,), 3.0, {'a': [1]}, False)"
