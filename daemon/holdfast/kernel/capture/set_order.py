@@ -73,11 +73,9 @@ def _has_lasting_hash(item: Any) -> bool:
 
 
 def way_to(collection: Any) -> tuple[bool, int, tuple[Any, ...], tuple[int, ...]] | None:
-    """Return arguments of `sets.ordered` that give the set in its order; None if none are needed, or found."""
+    """Return arguments of `sets.ordered` that give the set in its order; None if none are found."""
     items = list(collection)
     frozen = type(collection) is frozenset
-    if not _is_another(collection):
-        return None
     room = _room(collection)
     first = _in_places(items, room)
     # What did not fit at the end went to the beginning: it is put in last.

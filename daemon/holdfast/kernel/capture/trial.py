@@ -78,7 +78,7 @@ class Trial:
             loaded = self._load(members, pickled)
         except (OSError, MemoryError):
             raise
-        except BaseException as error:
+        except BaseException as error:  # whatever loading raises, SystemExit too, is what the attempt has found out
             if "fork" in str(error).lower():
                 raise
             return dict.fromkeys(members, say(error))

@@ -247,7 +247,7 @@ def _twin(cls: Any) -> type | None:
         if applies(cls):
             try:
                 return make(cls)
-            except Exception as error:
+            except Exception as error:  # code of libraries, which says why in its own way
                 raise NotMended(f"under this Python its class {cls.__qualname__} can't be made: {error}") from error
     return None
 

@@ -114,7 +114,7 @@ def _recipe(save: Callable[[Any], Any], load: Callable[[Any], Any]) -> Recipe:
         pickler.modules.add("__main__")
         try:
             state = save(thing)
-        except Exception as error:
+        except Exception as error:  # the user's function, which may raise anything
             raise PicklingError(f"the function registered to save it raised {type(error).__name__}: {error}") from error
         return rebuild.registered, (load, state)
 
