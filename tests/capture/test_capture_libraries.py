@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from sessions import Session, changed_names
 
@@ -45,3 +47,21 @@ def test_arrays_with_the_same_type_of_structures_are_saved_apart() -> None:
 def test_objects_with_parts_of_a_library_in_common_are_saved_apart(library: str, setup: str) -> None:
     pytest.importorskip(library)
     assert saved_by([setup], "one.append(1); other[0]") == {"one"}
+
+
+@pytest.mark.parametrize(("device", "written"), [("mps", b"\x8c\x03mps"), ("xpu", b"\x8c\x03xpu")])
+def test_tensors_of_a_device_that_is_not_there_are_on_the_cpu_and_that_is_said(device: str, written: bytes) -> None:
+    torch = pytest.importorskip("torch")
+    if getattr(torch, device).is_available():
+        pytest.skip("the device that the tensors are said to come from is there")
+    session = Session()
+    session.run("import torch; weights = torch.arange(3.0); row = weights[1:]")
+    for key, component in session.store.items():
+        if "weights" in component.members:
+            # As a machine with that device would have written it.
+            stream = bytes(component.stream).replace(b"\x8c\x03cpu", written)
+            session.store[key] = dataclasses.replace(component, stream=stream)
+    with pytest.warns(UserWarning, match=f"that were on {device} are on the CPU now"):
+        reborn = session.reborn()
+    assert reborn.value("(weights.tolist(), weights.device.type)") == ([0.0, 1.0, 2.0], "cpu")
+    assert reborn.value("row.untyped_storage().data_ptr() == weights.untyped_storage().data_ptr()")

@@ -21,10 +21,13 @@ def storage(buffer: Any, device: str) -> Any:
     if device == "cpu":
         return made
     try:
-        return made.to(device=torch.device(device))
+        # Not `made.to`, which knows some kinds of devices only.
+        return torch.empty(0, dtype=torch.uint8).set_(made).to(device).untyped_storage()
     except (RuntimeError, AssertionError) as error:
         reason = str(error).partition("\n")[0]
-        warnings.warn(f"tensors that were on {device} are on the CPU now: {reason}", stacklevel=2)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")  # a session that makes errors of warnings would lose the tensor
+            warnings.warn(f"tensors that were on {device} are on the CPU now: {reason}", stacklevel=2)
         return made
 
 
