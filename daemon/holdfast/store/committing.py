@@ -15,6 +15,7 @@ from .chunks import ChunkWriter
 from .core import Core, describe, now
 from .encoding import VersionParts, dumps, encode_delta, encode_fields, event_record, version_record
 from .errors import Damaged, NoSuchVersion, SaveFailed, StoreError, Untrusted
+from .listings import Listings
 from .packs import CHUNK_SIZE
 from .records import HEAD, Buffer, Change, ComponentEntry, Head, VersionRecord
 from .rows import SessionRow, VersionRow, from_blob, to_blob, version_id
@@ -44,13 +45,15 @@ class Committer:
         self._short_environment: dict[str, Any] | None = None
         self._verified: dict[bytes, VersionRow] = {}
         """For each session (by uuid) a version whose whole chain was verified in this process."""
+        self._listings = Listings()
 
     def commit(self, key: str, change: Change, parent: int | Head | None, synced: bool) -> VersionRecord:
         """See `Store.commit`."""
         core = self._core
         bulk = BulkWrites(core.bulk, core.bulk_lock)
+        pin = core.pins.hold()
         try:
-            writer = ChunkWriter(core.known, bulk)
+            writer = ChunkWriter(pin.known, bulk)
             stored = []
             for component in change.changed:
                 digest, size, content = writer.add_content(component.stream, component.buffers)
@@ -77,6 +80,7 @@ class Committer:
                 row = core.heads[key][1]
         finally:
             bulk.release()
+            pin.release()
         core.heal(writer.rows)
         return VersionRecord(
             version=row.number,
@@ -118,7 +122,8 @@ class Committer:
         session, above = known
         if parent is not HEAD and parent != session.head:
             return None
-        delta = encode_delta(_entries(stored, session.next), change.removed)
+        entries = _entries(stored, session.next)
+        delta = encode_delta(entries, change.removed)
         if _is_base_due(above, delta):
             return None
         meta = {**fields, "base": False, "version": session.next, "session": session.uuid.hex()}
@@ -128,13 +133,16 @@ class Committer:
         except BaseException:
             core.log.abort()
             raise
-        self._stand(key, version)
+        self._stand(key, version, entries, change)
         return meta
 
-    def _stand(self, key: str, version: NewVersion) -> None:
+    def _stand(self, key: str, version: NewVersion, entries: list[ComponentEntry], change: Change) -> None:
         """Remember that a session stands on a version that this process made."""
-        self._verified[version.session.uuid] = version.row
-        self._core.heads[key] = (version.session, version.row)
+        row = version.row
+        self._verified[version.session.uuid] = row
+        self._core.heads[key] = (version.session, row)
+        above = None if change.full else row.parent
+        self._listings.follow(version.session.uuid, above, row.number, entries, change.removed)
 
     def _commit(
         self,
@@ -156,11 +164,14 @@ class Committer:
                 session = core.catalog.add_session(secrets.token_bytes(16), to_blob(key))
             number = max(session.next, core.catalog.newest(session.id) + 1)
             above = self._parent(session, session.head if parent is HEAD else parent, change.full)
-            base, delta = self._delta(session, above, change, _entries(stored, number))
+            entries = _entries(stored, number)
+            if above is not None and change.full:
+                entries = self._keep_since(session, above, entries)
+            base, delta = self._delta(session, above, change, entries)
             meta = {**fields, "base": base, "version": number, "session": session.uuid.hex()}
             version = self._append(session, above, meta, delta, writer, [describe(session)] if created else [])
             version.note(core.catalog, core.sealed)
-        self._stand(key, version)
+        self._stand(key, version, entries, change)
         return meta
 
     def branch(self, source: SessionRow, number: int, to: str) -> int:
@@ -227,14 +238,15 @@ class Committer:
         self, session: SessionRow, above: VersionRow | None, change: Change, entries: list[ComponentEntry]
     ) -> tuple[bool, bytes]:
         """Return whether this is a complete listing, and the encoded delta."""
-        if above is None:
+        if above is None or change.full:
             return True, encode_delta(entries, ())
-        if change.full:
-            return True, encode_delta(self._keep_since(session, above, entries), ())
         delta = encode_delta(entries, change.removed)
         if not _is_base_due(above, delta):
             return False, delta
-        listing = self._core.timeline.listing(session, above.number)
+        listing = self._listings.of(session.uuid, above.number)
+        if listing is None:
+            listing = self._core.timeline.listing(session, above.number)
+            self._listings.note(session.uuid, above.number, dict(listing))
         for gone in change.removed:
             listing.pop(gone, None)
         listing.update((entry.id, entry) for entry in entries)

@@ -21,6 +21,7 @@ from .encoding import event_record
 from .errors import SaveFailed, StoreError, StoreUnavailable
 from .folder import FolderLock
 from .packs import BULK, BULK_PACK_LIMIT, LOG, LOG_PACK_LIMIT, PackFolder
+from .pins import Pins
 from .reading import ChunkReader
 from .rows import SessionRow, VersionRow, from_blob
 from .seal import Seal
@@ -58,6 +59,9 @@ class Core:
         self.log = PackAppender(packs, LOG, LOG_PACK_LIMIT, self._next_number)
         self.bulk = PackAppender(packs, BULK, BULK_PACK_LIMIT, self._next_number)
         self.reader = ChunkReader(packs, self.locate, self._note_rotten)
+        self.pins = Pins(self.known)
+        self.removals = 0
+        """How often versions were removed: a collection that began before one has to look again."""
         self.timeline = Timeline(catalog, packs, self.reader, seal)
         self.short: dict[int, int] = {}
         """Packs that are missing or shorter than they were, and their length: what lies behind is stored anew."""

@@ -137,6 +137,7 @@ class Places:
         for session in sessions:
             self._core.log_event(session, forgotten=True)
             self._core.catalog.remove_session(session.id)
+            self._core.removals += 1
             count += 1
         return count
 

@@ -115,13 +115,8 @@ class ChunkReader:
         places = self._locate(digests)
         chunks = []
         for digest in digests:
-            place = places.get(digest)
             try:
-                if place is None:
-                    raise damaged_content(what, "a part of it is missing")
-                data = self._read(place)
-                if data is None or blake3(data).digest() != digest:
-                    raise damaged_content(what, "a part of it is not what was written")
+                data = self._chunk(digest, places.get(digest), what)
             except StoreError as error:
                 self._on_rotten(digest)
                 if isinstance(error, Damaged) and error.kind == "content":
@@ -129,6 +124,20 @@ class ChunkReader:
                 raise damaged_content(what, error.message) from error
             chunks.append(data)
         return chunks
+
+    def _chunk(self, digest: bytes, place: Location | None, what: str) -> bytes:
+        if place is None:
+            raise damaged_content(what, "a part of it is missing")
+        try:
+            data = self._read(place)
+        except StoreError:
+            moved = self._locate([digest]).get(digest)
+            if moved is None or moved == place:
+                raise
+            data = self._read(moved)  # a compaction put it elsewhere, and removed the file
+        if data is None or blake3(data).digest() != digest:
+            raise damaged_content(what, "a part of it is not what was written")
+        return data
 
     def _read(self, place: Location) -> bytes | None:
         if not (0 < place.size <= CHUNK_SIZE and 0 < place.stored <= CHUNK_SIZE and place.offset > 0):
