@@ -1,0 +1,83 @@
+"""How much memory processes and their children take, looked at again and again from outside."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+
+def family(roots: Iterable[int]) -> set[int]:
+    """Return processes with all their descendants."""
+    found: set[int] = set()
+    waiting = list(roots)
+    while waiting:
+        pid = waiting.pop()
+        if pid in found:
+            continue
+        found.add(pid)
+        for children in Path(f"/proc/{pid}/task").glob("*/children"):
+            try:
+                waiting.extend(int(child) for child in children.read_text().split())
+            except OSError:
+                continue
+    return found
+
+
+def proportional_set_size(pids: Iterable[int]) -> int:
+    """Return the bytes of memory that processes have for themselves, with their shares of what is shared."""
+    total = 0
+    for pid in pids:
+        try:
+            text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        except OSError:
+            continue
+        total += next((int(line.split()[1]) << 10 for line in text.splitlines() if line.startswith("Pss:")), 0)
+    return total
+
+
+class Sampler:
+    """Looks at a process and its descendants every few milliseconds, half of the time at most, until the block ends.
+
+    Attributes:
+        peak: The most bytes that were seen.
+    """
+
+    def __init__(self, root: int, interval: float = 0.01) -> None:
+        self.peak = 0
+        self._root = root
+        self._interval = interval
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def reset(self) -> None:
+        """Begin anew."""
+        self.peak = 0
+
+    def _look(self) -> None:
+        while not self._over.is_set():
+            started = time.perf_counter()
+            self.peak = max(self.peak, proportional_set_size(family([self._root])))
+            time.sleep(max(self._interval, time.perf_counter() - started))
+
+    def __enter__(self) -> Sampler:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._over.set()
+        self._thread.join()
+
+
+def bytes_on_disk(folder: Path) -> int:
+    """Return the bytes that the files below a folder take on the disk."""
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            status = path.lstat()
+        except OSError:
+            continue
+        total += status.st_blocks * 512
+    return total
