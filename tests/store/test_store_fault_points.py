@@ -5,32 +5,17 @@ from __future__ import annotations
 import os
 import random
 import shutil
-import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import pytest
+from store_kills import killed_at
 from store_making import KEY, Value, change, values
 
 from holdfast.store.store import Store
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 
-REACHES_THE_DISK = {
-    "pwritev",
-    "execute",
-    "executemany",
-    "fsync",
-    "ftruncate",
-    "open",
-    "mkdir",
-    "unlink",
-    "rename",
-    "replace",
-}
 LARGE = random.Random(1).randbytes(400_000)
 
 Outcome = tuple[dict[str, dict[str, Value]], list[str]]
@@ -94,30 +79,6 @@ def observe(folder: Path) -> Outcome:
         return {key: values(store, key) for key in store.sessions()}, sorted(t.key for t in store.trashed())
 
 
-def killed_at(point: int, folder: Path, act: Callable[[Store], None]) -> bool:
-    """Do `act` in a process that is killed at the given point; whether it came that far."""
-    child = os.fork()
-    if child == 0:
-        try:
-            store = Store.open(folder, KEY)
-            left = point
-
-            def count(_: FrameType, event: str, called: Any) -> None:
-                nonlocal left
-                if event in ("c_call", "c_return") and called.__name__ in REACHES_THE_DISK:
-                    if left == 0:
-                        os.kill(os.getpid(), signal.SIGKILL)
-                    left -= 1
-
-            sys.setprofile(count)
-            act(store)
-            sys.setprofile(None)
-        finally:
-            os._exit(0)
-    _, status = os.waitpid(child, 0)
-    return os.WIFSIGNALED(status)
-
-
 @pytest.mark.parametrize("act", ACTS, ids=lambda act: act.__name__.removeprefix("act_"))
 def test_a_kill_at_any_write_leaves_before_or_after(tmp_path: Path, act: Callable[[Store], None]) -> None:
     original = tmp_path / "original"
@@ -151,3 +112,59 @@ def test_a_kill_at_any_write_leaves_before_or_after(tmp_path: Path, act: Callabl
     assert seen[-1]
     # Once it happened, no later kill undoes it.
     assert seen == sorted(seen)
+
+
+def act_thin_and_collect(store: Store) -> None:
+    for _ in store.thin("a.py", 2):
+        pass
+    for _ in store.collect():
+        pass
+
+
+def test_a_kill_at_any_write_of_a_compaction_leaves_all_that_is_needed(tmp_path: Path) -> None:
+    original = tmp_path / "original"
+    held: dict[int, dict[str, Value]] = {}
+    rng = random.Random(3)
+    with Store.open(original, KEY) as store:
+        for number in range(1, 8):
+            buffer = rng.randbytes(300_000)
+            held[number] = {"x": (b"%d" % number * 20_000, ()), "big": (b"", (buffer,))}
+            store.commit("a.py", change(held[number]))  # type: ignore[arg-type]
+        store.set_label("a.py", 3, "good")
+        store.commit("gone.py", change({"x": (b"", (rng.randbytes(500_000),))}))
+        store.forget("gone.py")
+        store._core.log.leave(0)
+        store._core.bulk.leave(0)
+        held[8] = held[7] | {"y": (b"y", ())}
+        store.commit("a.py", change({"y": b"y"}))
+    step, points = 11, 0
+    for point in range(0, 2000, step):
+        folder = tmp_path / "killed"
+        shutil.copytree(original, folder)
+        came_so_far = killed_at(point + (point // step) % step, folder, act_thin_and_collect)
+        without_catalog = tmp_path / "without"
+        shutil.copytree(folder, without_catalog)
+        for path in without_catalog.glob("catalog.sqlite*"):
+            path.unlink()
+        for place in (folder, without_catalog):
+            for _ in range(2):
+                with Store.open(place, KEY) as store:
+                    left = {record.version for record in store.history("a.py")}
+                    assert {3, 7, 8} <= left, point
+                    assert store.sessions() == ["a.py"]
+                    assert store.trashed() == []
+                    for number in left & {3, 7, 8} if place is without_catalog else left:
+                        assert values(store, "a.py", number) == held[number], point
+                    head = store.head("a.py")
+                    assert head is not None
+                    assert head.version == 8
+                    assert store.check("a.py") == []
+                    act_thin_and_collect(store)
+                    assert {record.version for record in store.history("a.py")} == {3, 7, 8}
+            shutil.rmtree(place)
+        points += 1
+        if not came_so_far:
+            break
+    else:
+        pytest.fail("it never ended")
+    assert points > 10

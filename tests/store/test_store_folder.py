@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from store_making import KEY, change, packs, streams
 
+from holdfast.store.catalog import FORMAT
 from holdfast.store.errors import StoreUnavailable
 from holdfast.store.store import Store
 
@@ -74,7 +75,7 @@ def test_a_newer_format_is_refused_without_harm(folder: Path) -> None:
     with Store.open(folder, KEY) as store:
         store.commit("a.py", change({"x": b"1"}))
     db = sqlite3.connect(folder / "catalog.sqlite")
-    db.execute("PRAGMA user_version = 2")
+    db.execute(f"PRAGMA user_version = {FORMAT + 1}")
     db.close()
     refused(folder, "newer")
 

@@ -28,6 +28,7 @@ class Model:
     def __init__(self) -> None:
         self.versions: dict[int, dict[str, Value]] = {}
         self.head = 0
+        self.next = 1
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -45,7 +46,8 @@ class StoreMachine(RuleBasedStateMachine):
     def _commit(self, key: str, base: dict[str, Value], made: Any, after: dict[str, Value], **options: Any) -> None:
         model = self.live.setdefault(key, Model())
         record = self.store.commit(key, made, **options)
-        assert record.version == len(model.versions) + 1
+        assert record.version == model.next
+        model.next += 1
         model.versions[record.version] = after
         model.head = record.version
 
@@ -134,11 +136,31 @@ class StoreMachine(RuleBasedStateMachine):
         model = self.live.setdefault(to, Model())
         model.versions[record.version] = dict(held)
         model.head = record.version
+        model.next = record.version + 1
 
     @rule()
     def tidy(self) -> None:
         self.store.sync()
         self.store.checkpoint()
+
+    @precondition(lambda self: self.live)
+    @rule(data=st.data(), keep=st.integers(1, 6))
+    def thin(self, data: st.DataObject, keep: int) -> None:
+        key = data.draw(st.sampled_from(sorted(self.live)))
+        for _ in self.store.thin(key, keep):
+            pass
+        model = self.live[key]
+        newest = sorted(model.versions)[-keep:]
+        left = {record.version for record in self.store.history(key, 1000)}
+        assert {*newest, model.head} <= left <= set(model.versions)
+        model.versions = {number: held for number, held in model.versions.items() if number in left}
+
+    @rule(stop_after=st.integers(0, 60), asked=st.booleans())
+    def collect(self, stop_after: int, asked: bool) -> None:
+        for step, done in enumerate(self.store.collect(asked=asked)):
+            assert done.problem is None
+            if step == stop_after:
+                break
 
     @rule()
     def reopen(self) -> None:
@@ -171,6 +193,6 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 StoreMachine.TestCase.settings = settings(
-    max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=30, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestStoreAgreesWithADictionary = StoreMachine.TestCase

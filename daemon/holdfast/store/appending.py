@@ -61,6 +61,11 @@ class PackAppender:
         assert self._current is not None
         return self._current, self._end
 
+    def leave(self, least: int) -> None:
+        """Have the next record begin a new pack, if this one has at least so many bytes; nothing may be unsettled."""
+        if self._current is not None and self._end >= least and not self.touched:
+            self._current, self._end = None, 0
+
     def append(self, views: Sequence[Buffer]) -> None:
         """Write at the position.
 

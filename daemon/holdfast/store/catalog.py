@@ -14,11 +14,12 @@ from typing import Any
 
 from .blobs import Location
 from .failures import damaged_catalog, translate, translated
+from .ledger import HistoryTables
 from .rows import SessionRow, VersionRow, from_blob, session_row, to_blob, version_id, version_row
 
 CATALOG_NAME = "catalog.sqlite"
 APPLICATION_ID = 0x484F4C44  # "HOLD"
-FORMAT = 1
+FORMAT = 2
 BUSY_SECONDS = 2.0
 WAL_LIMIT = 1 << 20
 """The write-ahead log is cut to this size when it starts over."""
@@ -36,8 +37,12 @@ SCHEMA = {
     "versions": "CREATE TABLE versions (id INTEGER PRIMARY KEY, parent INTEGER, base INTEGER, depth INTEGER,"
     " weight INTEGER, listing INTEGER, pack INTEGER, offset INTEGER, written INTEGER, label BLOB, signer BLOB,"
     " seal BLOB, digest BLOB, meta BLOB, delta BLOB)",
+    "listings": "CREATE TABLE listings (id INTEGER PRIMARY KEY, pack INTEGER, offset INTEGER, signer BLOB, seal BLOB,"
+    " meta BLOB, delta BLOB)",
+    "thinned": "CREATE TABLE thinned (id INTEGER PRIMARY KEY, last INTEGER, at BLOB)",
 }
 """What the catalog has to look like, word for word: triggers or views smuggled in would run inside our transactions."""
+_SINCE_FORMAT_2 = ("listings", "thinned")
 
 
 _SESSION = "SELECT " + ", ".join(SessionRow._fields) + " FROM sessions "
@@ -58,6 +63,7 @@ class Catalog:
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
         )
         self._durable = False
+        self.history = HistoryTables(self._db)
         try:
             with translated(saving=False):
                 self._configure()
@@ -80,6 +86,7 @@ class Catalog:
     def prepare(self) -> None:
         """Switch to write-ahead logging as the store uses it."""
         with translated(saving=True):
+            self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only takes effect before anything is written
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute("PRAGMA wal_autocheckpoint = 0")
@@ -102,19 +109,28 @@ class Catalog:
             self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             self._db.execute(f"PRAGMA user_version = {FORMAT}")
 
+    def upgrade(self, form: int) -> None:
+        """Bring a catalog of an earlier format to this one, or leave it as it is."""
+        if form < FORMAT:
+            with self.transaction():
+                for name in _SINCE_FORMAT_2:
+                    self._db.execute(SCHEMA[name])
+                self._db.execute(f"PRAGMA user_version = {FORMAT}")
+
     def rebuilt(self) -> None:
         """Everything that the packs hold is in the catalog."""
         self._db.execute("DELETE FROM meta WHERE name = 'rebuilding'")
 
-    def check_schema(self) -> bool:
-        """Whether the tables are ours, and nothing in the catalog acts by itself."""
+    def check_schema(self, form: int = FORMAT) -> bool:
+        """Whether the tables are those of a format, and nothing in the catalog acts by itself."""
         with translated(saving=False):
             found = {
                 name: (kind, sql) for kind, name, sql in self._db.execute("SELECT type, name, sql FROM sqlite_master")
             }
         if any(kind in ("trigger", "view") for kind, _ in found.values()):
             return False
-        return all(found.get(name, ("", ""))[1] == statement for name, statement in SCHEMA.items())
+        expected = {name: sql for name, sql in SCHEMA.items() if form > 1 or name not in _SINCE_FORMAT_2}
+        return all(found.get(name, ("", ""))[1] == statement for name, statement in expected.items())
 
     # ------------------------------------------------------------------ transactions
 
@@ -186,7 +202,30 @@ class Catalog:
         """Return for each pack its kind and how much of it is part of the store."""
         rows = self._all("SELECT number, kind, used FROM packs ORDER BY number", ())
         # A row that is not readable is as good as none: what lies in the pack is then found out anew.
-        return {n: (kind, used) for n, kind, used in rows if isinstance(kind, int) and isinstance(used, int)}
+        return {
+            number: (kind, used)
+            for number, kind, used in rows
+            if isinstance(kind, int) and isinstance(used, int) and kind > 0
+        }
+
+    def retired(self) -> list[int]:
+        """Return the packs that nothing needs any more, and whose files may still be there."""
+        return [number for (number,) in self._all("SELECT number FROM packs WHERE kind < 0 ORDER BY number", ())]
+
+    def newest_pack(self) -> int:
+        """Return the highest number that a pack has or had."""
+        row = self._one("SELECT max(number) FROM packs", ())
+        return row[0] if row is not None and isinstance(row[0], int) else 0
+
+    def retire_pack(self, number: int) -> None:
+        """Nothing points into a pack any more: its file is to be removed."""
+        self._db.execute("UPDATE packs SET kind = -kind WHERE number = ? AND kind > 0", (number,))
+
+    def drop_pack(self, number: int) -> None:
+        """A retired pack's file is gone. The highest number stays noted, so that none is ever used twice."""
+        self._db.execute(
+            "DELETE FROM packs WHERE number = ? AND kind < 0 AND number < (SELECT max(number) FROM packs)", (number,)
+        )
 
     def referenced(self, number: int) -> int:
         """Return how far a pack is pointed into by chunks and versions. Reads all of them: for recoveries only."""
@@ -269,6 +308,7 @@ class Catalog:
             "DELETE FROM versions WHERE id BETWEEN ? AND ?",
             (version_id(session, 0), version_id(session + 1, 0) - 1),
         )
+        self.history.remove_session(session)
         self._db.execute("DELETE FROM sessions WHERE id = ?", (session,))
 
     def _session(self, where: str, values: Sequence[Any]) -> SessionRow | None:

@@ -70,6 +70,8 @@ class Core:
         """By key, sessions whose row is known to be this, and their heads, verified in this process."""
         self._heads_seen = catalog.data_version()
         self._previewing = False
+        self._reserved = 0
+        self._views: list[Catalog] = []
         self._rotten: set[bytes] = set()
         self._unsynced: set[int] = set()
         self._events: list[dict[str, Any]] = []
@@ -86,7 +88,13 @@ class Core:
 
     def _next_number(self) -> int:
         with self.lock:
-            return max([0, *self.packs.numbers(), *self.catalog.packs()]) + 1
+            return max([self.catalog.newest_pack(), self._reserved, *self.packs.numbers()]) + 1
+
+    def reserve_number(self) -> int:
+        """Return a number for a pack that is written before anybody knows of it; no other one will get it."""
+        with self.lock:
+            self._reserved = self._next_number()
+            return self._reserved
 
     # ------------------------------------------------------------------ is it still there?
 
@@ -108,6 +116,32 @@ class Core:
             return self._lose()
         return True
 
+    @contextlib.contextmanager
+    def view(self) -> Iterator[Timeline]:
+        """A timeline over a connection of its own, which sees what the catalog had a moment ago: nobody waits for it.
+
+        Raises:
+            SaveFailed: the catalog does not take what was deferred.
+            StoreUnavailable: closed or gone; while it is used as well.
+        """
+        with self.lock:
+            self.require_current()
+            self._settle()
+            catalog = Catalog(self.catalog.path)
+            self._views.append(catalog)
+        try:
+            yield Timeline(catalog, self.packs, self.reader, self.seal)
+        finally:
+            with self.lock:
+                if catalog in self._views:
+                    self._views.remove(catalog)
+            catalog.close()
+
+    def _close_views(self) -> None:
+        views, self._views = self._views, []
+        for catalog in views:
+            catalog.close()
+
     def _lose(self) -> bool:
         # This store never writes again, and a new one may be opened in the same folder. SQLite's connections have to be
         # gone before that: of what they share within a process, nothing must reach the new catalog.
@@ -115,6 +149,7 @@ class Core:
         with self._checkpoint_lock:
             if self._checkpointer is not None:
                 self._checkpointer.close()
+            self._close_views()
             self.catalog.close()
         self._folder_lock.release()
         return False
@@ -390,6 +425,7 @@ class Core:
             self._closed = True
             if self._checkpointer is not None:
                 self._checkpointer.close()
+            self._close_views()
             self.catalog.close()
             self.packs.close()
             self._folder_lock.release()

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from blake3 import blake3
 
 from .blobs import BlobRef, compress, decode_refs, unpack
-from .packs import EVENT_RECORD, RAW, VERSION_RECORD, ZSTD, record_header
+from .packs import EVENT_RECORD, LISTING_RECORD, RAW, VERSION_RECORD, ZSTD, record_header
 from .records import Buffer, Change, ComponentEntry, VersionRecord
 
 VERSION_HEAD = struct.Struct("<8s32sI")
@@ -26,6 +26,9 @@ _SURELY_INLINE = (FIELD_INLINE_MAX - 2) // 12
 """Characters that fit whatever they are: the longest take twelve bytes as JSON."""
 MAX_RECORD = 1 << 30
 _RECORD_COMPRESS_MIN = 2048
+_DECODED_WHOLE = 1 << 16
+_DELTA_START = '{"changed":['
+_decoder = json.JSONDecoder()
 _encoder = json.JSONEncoder(separators=(",", ":"))
 
 
@@ -55,10 +58,12 @@ def dumps(value: Any) -> bytes:
 
 def encode_delta(entries: Iterable[ComponentEntry], removed: Iterable[str]) -> bytes:
     """Write a delta."""
-    changed = [
-        [e.id, e.members, e.fingerprint, e.digest.hex(), e.size, e.summaries, e.since, _b64(e.content)] for e in entries
-    ]
-    return dumps({"changed": changed, "removed": list(removed)})
+    # One entry at a time: a listing of many takes a second, and the interpreter's lock is let go only in between.
+    changed = b",".join(
+        dumps([e.id, e.members, e.fingerprint, e.digest.hex(), e.size, e.summaries, e.since, _b64(e.content)])
+        for e in entries
+    )
+    return b'{"changed":[%b],"removed":%b}' % (changed, dumps(list(removed)))
 
 
 def decode_delta(data: bytes) -> Delta:
@@ -67,21 +72,32 @@ def decode_delta(data: bytes) -> Delta:
     Raises:
         ValueError, TypeError, KeyError: it is not one.
     """
-    document = json.loads(data)
-    entries = [
-        ComponentEntry(
-            id,
-            tuple(members),
-            fingerprint,
-            bytes.fromhex(digest),
-            size,
-            summaries,
-            since,
-            base64.b64decode(content),
-        )
-        for id, members, fingerprint, digest, size, summaries, since, content in document["changed"]
-    ]
-    return Delta(entries, document["removed"])
+    document = json.loads(data) if len(data) <= _DECODED_WHOLE else _decode_slowly(data)
+    return Delta([_entry(fields) for fields in document["changed"]], document["removed"])
+
+
+def _entry(fields: list[Any]) -> ComponentEntry:
+    id, members, fingerprint, digest, size, summaries, since, content = fields
+    return ComponentEntry(
+        id, tuple(members), fingerprint, bytes.fromhex(digest), size, summaries, since, base64.b64decode(content)
+    )
+
+
+def _decode_slowly(data: bytes) -> dict[str, Any]:
+    """Read a large delta entry by entry, where it has the form in which it is written: the interpreter's lock, which
+    reading it at one stroke would hold for long, is let go in between."""
+    text = data.decode("ascii")
+    at = len(_DELTA_START)
+    if not text.startswith(_DELTA_START) or text[at : at + 1] != "[":
+        found: dict[str, Any] = json.loads(text)
+        return found
+    changed = []
+    while text[at : at + 1] == "[":
+        fields, at = _decoder.raw_decode(text, at)
+        changed.append(fields)
+        at += text[at : at + 1] == ","
+    rest: dict[str, Any] = json.loads(_DELTA_START + text[at:])
+    return {**rest, "changed": changed}
 
 
 def _b64(data: bytes) -> str:
@@ -179,6 +195,12 @@ def version_record(parts: VersionParts) -> bytes:
     return _record(VERSION_RECORD, b"".join((head, parts.meta, parts.delta)))
 
 
+def listing_record(parts: VersionParts) -> bytes:
+    """Return the record of a complete listing that was made of a version later, so that those before it may go."""
+    head = VERSION_HEAD.pack(parts.signer, parts.seal, len(parts.meta))
+    return _record(LISTING_RECORD, b"".join((head, parts.meta, parts.delta)))
+
+
 def event_record(events: list[dict[str, Any]]) -> bytes:
     """Return the record of what befell sessions at one stroke: their places, their heads, a label."""
     return _record(EVENT_RECORD, dumps(events))
@@ -202,7 +224,7 @@ def open_payload(stored: bytes, codec: int, size: int, digest: bytes) -> bytes |
 
 
 def split_version(payload: bytes) -> VersionParts:
-    """Take a version record's payload apart.
+    """Take the payload of a version's record, or of a listing's, apart.
 
     Raises:
         ValueError: it is too short.

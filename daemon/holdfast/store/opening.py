@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .appending import PackAppender
 from .catalog import APPLICATION_ID, CATALOG_NAME, FORMAT, Catalog, peek
+from .compacting import remove_retired
 from .core import Core, now
 from .errors import Damaged, StoreError, StoreUnavailable
 from .folder import PACKS_NAME, FolderLock, furnish, prepare
@@ -85,12 +86,14 @@ def _identify(folder: Path, catalog: Catalog) -> bool:
             f"The state in {folder} was saved by a newer Holdfast (format {form}; this one knows {FORMAT}). Nothing in "
             f"it was changed. Update Holdfast, or set stateFolder to another place.",
         )
-    if not catalog.check_schema():
+    if not catalog.check_schema(form):
         raise _damaged(folder, "its tables are not those of a Holdfast catalog")
+    catalog.upgrade(form)
     return False
 
 
 def _set_up(core: Core) -> None:
+    core.packs.clear_drafts()
     recovery = Recovery(core, rebuild=core.catalog.meta("rebuilding") is not None)
     recovery.run()
     core.short.update(recovery.short)
@@ -99,13 +102,17 @@ def _set_up(core: Core) -> None:
         core.catalog.rebuilt()
     _resume(core.log, LOG, core, recovery)
     _resume(core.bulk, BULK, core, recovery)
+    remove_retired(core)
 
 
 def _resume(appender: PackAppender, kind: int, core: Core, recovery: Recovery) -> None:
     usable = [
         (number, used)
         for number, (its_kind, used) in core.catalog.packs().items()
-        if its_kind == kind and number not in recovery.closed and core.packs.length(number) == used
+        if its_kind == kind
+        and number not in recovery.closed
+        and core.packs.length(number) == used
+        and not _is_copy(core, number)
     ]
     if usable:
         number, used = max(usable)
@@ -114,6 +121,14 @@ def _resume(appender: PackAppender, kind: int, core: Core, recovery: Recovery) -
         except (OSError, StoreError):
             return  # unreadable: a new pack follows it
         appender.resume(number, used)
+
+
+def _is_copy(core: Core, number: int) -> bool:
+    """Whether a compaction made a pack: what is in it is older than its number, so nothing new may follow."""
+    try:
+        return core.packs.header(number).is_copy
+    except (OSError, StoreError):
+        return False  # not to be written to for another reason, as is found out below
 
 
 def _me() -> str:

@@ -23,15 +23,18 @@ from .errors import Damaged, StoreUnavailable
 from .records import Buffer
 
 PACK_MAGIC = b"HOLDPACK"
-PACK_FORMAT = 1
-PACK_HEADER = struct.Struct("<8sHHI16s16x16s")
-"""Magic, format, kind, number, store id, reserved, first half of the BLAKE3 of what precedes."""
+PACK_FORMAT, COPY_FORMAT = 1, 2
+"""Packs as they are written to, and those that a compaction made of others: a reader that does not know these would
+take their records for younger than they are."""
+PACK_HEADER = struct.Struct("<8sHHI16sI12x16s")
+"""Magic, format, kind, number, store id, place in the order of the log, reserved, first half of the BLAKE3 of what
+precedes."""
 LOG, BULK = 1, 2
 
 RECORD_MAGIC = b"HFrc"
 RECORD_HEADER = struct.Struct("<4sBBHIII32s8xI")
 """Magic, kind, codec, padding, count, size, stored size, digest, reserved, CRC-32 of what precedes."""
-CHUNK_RECORD, VERSION_RECORD, EVENT_RECORD, EXTENT_RECORD = 1, 2, 3, 4
+CHUNK_RECORD, VERSION_RECORD, EVENT_RECORD, EXTENT_RECORD, LISTING_RECORD = 1, 2, 3, 4, 5
 RAW, ZSTD = 0, 1
 
 CHUNK_SIZE = 256 * 1024
@@ -71,6 +74,17 @@ class Record(NamedTuple):
     def end(self) -> int:
         """Where the next record starts."""
         return self.payload + self.stored
+
+
+class PackHeader(NamedTuple):
+    """What a pack says about itself."""
+
+    kind: int
+    store_id: bytes
+    is_copy: bool
+    """A compaction made it of other packs."""
+    order: int
+    """Where its records come among those of the log packs: the number of the first one it was made of, or its own."""
 
 
 def record_header(kind: int, codec: int, size: int, stored: int, digest: bytes, count: int = 0, pad: int = 0) -> bytes:
@@ -234,6 +248,39 @@ class PackFolder:
             os.fsync(self.fd(number))
         sync_folder(self.folder)
 
+    def header(self, number: int) -> PackHeader:
+        """Return what a pack says about itself.
+
+        Raises:
+            OSError, Damaged: it cannot be read.
+        """
+        return read_pack_header(self.fd(number), number, self.store_id)
+
+    def draft(self, number: int) -> Path:
+        """Return the file that becomes a pack when all of it is written."""
+        return self.folder / f"{number:06d}.copy"
+
+    def clear_drafts(self) -> None:
+        """Remove what a compaction that was killed had not finished."""
+        for path in self.folder.glob("*.copy"):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    def remove(self, number: int) -> bool:
+        """Delete a pack that nothing needs any more; whether it is gone. Where it is mapped, its bytes stay until then.
+
+        On Windows a file that somebody has open or mapped stays: to be tried again.
+        """
+        fd = self._fds.pop(number, None)
+        self._identities.pop(number, None)
+        if fd is not None:
+            os.close(fd)
+        try:
+            self.path(number).unlink(missing_ok=True)
+        except OSError:
+            return False
+        return True
+
     def close(self) -> None:
         """Close all files."""
         fds, self._fds = self._fds, {}
@@ -242,14 +289,15 @@ class PackFolder:
             os.close(fd)
 
 
-def pack_header(kind: int, number: int, store_id: bytes) -> bytes:
-    """Return the first bytes of a pack."""
-    head = PACK_HEADER.pack(PACK_MAGIC, PACK_FORMAT, kind, number, store_id, bytes(16))[:-16]
+def pack_header(kind: int, number: int, store_id: bytes, copy_of: int = 0) -> bytes:
+    """Return the first bytes of a pack; `copy_of`: the place in the log's order of what was copied into it."""
+    form = COPY_FORMAT if copy_of else PACK_FORMAT
+    head = PACK_HEADER.pack(PACK_MAGIC, form, kind, number, store_id, copy_of, bytes(16))[:-16]
     return head + blake3(head).digest()[:16]
 
 
-def read_pack_header(fd: int, number: int, store_id: bytes | None) -> tuple[int, bytes]:
-    """Return kind and store id of a pack.
+def read_pack_header(fd: int, number: int, store_id: bytes | None) -> PackHeader:
+    """Return what a pack says about itself.
 
     Raises:
         Damaged: the header is not that of this pack of this store (of any store, when `store_id` is None).
@@ -259,15 +307,16 @@ def read_pack_header(fd: int, number: int, store_id: bytes | None) -> tuple[int,
     name = f"{number:06d}.pack"
     if len(head) < PACK_HEADER.size or head[:8] != PACK_MAGIC or blake3(head[:-16]).digest()[:16] != head[-16:]:
         raise damaged_pack(Path(name), "its header is not that of a pack")
-    _, form, kind, said, owner, _ = PACK_HEADER.unpack(head)
-    if form > PACK_FORMAT:
+    _, form, kind, said, owner, order, _ = PACK_HEADER.unpack(head)
+    if form > COPY_FORMAT:
         raise StoreUnavailable(
             "newer",
             f"{name} was written by a newer Holdfast. Nothing was changed; update Holdfast to read this state.",
         )
     if said != number or (store_id is not None and owner != store_id) or kind not in (LOG, BULK):
         raise damaged_pack(Path(name), "it belongs to another place")
-    return kind, owner
+    is_copy = form == COPY_FORMAT
+    return PackHeader(kind, owner, is_copy, order if is_copy else number)
 
 
 def read_at(fd: int, offset: int, size: int) -> bytes:

@@ -75,6 +75,17 @@ class ChunkReader:
             for digests in self._lists(ref, level, what):
                 yield from digests
 
+    def list_of(self, digest: bytes, what: str) -> list[bytes]:
+        """Return the digests that one list holds.
+
+        Raises:
+            Damaged: it is missing or wrong.
+        """
+        (text,) = self._chunks([digest], what)
+        if len(text) % 32:
+            raise damaged_content(what, "a list of its chunks has the wrong length")
+        return [text[at : at + 32] for at in range(0, len(text), 32)]
+
     def _lists(self, ref: BlobRef, down_to: int, what: str) -> Iterable[list[bytes]]:
         """Yield, one list at a time, the digests that the lists of level `down_to` hold."""
         total = -(-ref.size // CHUNK_SIZE)

@@ -7,6 +7,7 @@ are left alone, and the next write goes to another pack.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,11 +19,13 @@ from .blobs import Location, decode_refs, unpack
 from .core import Core
 from .encoding import decode_delta, field_refs, open_payload, split_version
 from .errors import StoreError
+from .ledger import ListingRow
 from .packs import (
     CHUNK_RECORD,
     CHUNK_SIZE,
     EVENT_RECORD,
     EXTENT_RECORD,
+    LISTING_RECORD,
     PACK_HEADER,
     RAW,
     VERSION_RECORD,
@@ -41,7 +44,7 @@ def store_id_of(folder: Path) -> bytes | None:
     for path in sorted(folder.glob("*.pack")):
         try:
             with path.open("rb") as file:
-                return read_pack_header(file.fileno(), int(path.stem), None)[1]
+                return read_pack_header(file.fileno(), int(path.stem), None).store_id
         except (OSError, ValueError, StoreError):
             continue  # not a pack, or a damaged one; the next may tell
     return None
@@ -76,7 +79,8 @@ class Recovery:
         """
         known = self._core.catalog.packs()
         tails: dict[int, tuple[int, int, int]] = {}
-        for number in sorted({*known, *self._core.packs.numbers()}):
+        retired = self._core.catalog.retired()
+        for number in sorted({*known, *self._core.packs.numbers()}.difference(retired), key=self._order):
             length = self._core.packs.length(number)
             kind, used = known.get(number, (0, 0))
             if length < used:
@@ -85,7 +89,10 @@ class Recovery:
                 continue
             if length > used:
                 kind = kind or self._kind(number)
-                if kind:
+                if kind and number not in known and self._is_copy(number) and not self._rebuild:
+                    # A compaction was killed before the catalog had heard of it: all of this is elsewhere.
+                    self.closed.add(number)
+                elif kind:
                     tails[number] = (kind, max(used, PACK_HEADER.size), length)
                 else:
                     self.closed.add(number)
@@ -102,9 +109,19 @@ class Recovery:
     def _kind(self, number: int) -> int:
         """Return the kind of a pack that the catalog does not know, 0 if it is none of ours."""
         try:
-            return read_pack_header(self._core.packs.fd(number), number, self._core.packs.store_id)[0]
+            return self._core.packs.header(number).kind
         except (OSError, StoreError):
             return 0
+
+    def _is_copy(self, number: int) -> bool:
+        return self._core.packs.header(number).is_copy
+
+    def _order(self, number: int) -> tuple[int, int]:
+        """Return where a pack comes among all: the copies of old packs are as old as these."""
+        if self._rebuild:
+            with contextlib.suppress(OSError, StoreError):
+                return self._core.packs.header(number).order, number
+        return number, number
 
     # ------------------------------------------------------------------ what is there
 
@@ -112,7 +129,7 @@ class Recovery:
         """Note the chunks, versions and events of a tail; return where the last whole record ends."""
         end = start
         for record in self._records(number, start, length):
-            if record.kind in (VERSION_RECORD, EVENT_RECORD):
+            if record.kind in (VERSION_RECORD, EVENT_RECORD, LISTING_RECORD):
                 self._log.append((number, record))
             elif not self._note_chunks(number, record):
                 break
@@ -177,6 +194,8 @@ class Recovery:
             for event in json.loads(payload):
                 self._replay_event(event)
             return True
+        if record.kind == LISTING_RECORD:
+            return self._replay_listing(number, record, payload)
         return self._replay_version(number, record, payload)
 
     def _replay_event(self, event: dict[str, Any]) -> None:
@@ -204,6 +223,30 @@ class Recovery:
         if "label" in event:
             which, label = event["label"]
             catalog.set_label(session.id, which, None if label is None else to_blob(label))
+        if "thinned" in event:
+            self._replay_thinning(session, event)
+
+    def _replay_thinning(self, session: SessionRow, event: dict[str, Any]) -> None:
+        catalog = self._core.catalog
+        listed = catalog.history.listings_of(session.id)
+        for cut in event["cuts"]:
+            row = catalog.version(session.id, cut)
+            if row is not None and not row.base and cut not in listed:
+                return  # its listing was damaged: what it can still be read with stays, to be thinned again
+        catalog.history.remove_versions(session.id, [(first, last) for first, last in event["thinned"]], event["at"])
+
+    def _replay_listing(self, number: int, record: Record, payload: bytes) -> bool:
+        parts = split_version(payload)
+        meta = json.loads(parts.meta)
+        session = self._core.catalog.session_by_uuid(bytes.fromhex(meta["session"]))
+        if session is None or blake3(parts.delta).hexdigest() != meta["delta"]:
+            return False
+        row = self._core.catalog.version(session.id, meta["version"])
+        if row is None or row.digest.hex() != meta["digest"]:
+            return True  # of a version that was removed later
+        place = (row.id, number, record.offset)
+        self._core.catalog.history.add_listing(ListingRow(*place, parts.signer, parts.seal, parts.meta, parts.delta))
+        return True
 
     def _vacate(self, key: bytes, uuid: bytes) -> None:
         """Two sessions cannot live under one key: the one that is said to be there now does."""

@@ -6,19 +6,24 @@ Synchronous and thread-safe. Knows nothing of editors, kernels, or what the byte
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
 from . import metadata
 from .checking import problems
 from .committing import Committer
+from .compacting import Collected, Collector, is_due
 from .core import Core
 from .errors import Damaged, NoSuchVersion, SaveFailed, StoreError
 from .folder import SESSIONS_NAME
+from .ledger import Gap, VersionStub
 from .opening import open_core
 from .places import Places
 from .records import HEAD, Change, ComponentContent, ComponentEntry, Head, Problem, TrashedSession, VersionRecord
 from .rows import SessionRow, from_blob, to_blob
+from .thinning import Thinner, stays
+from .timeline import Timeline
 
 __all__ = ["HEAD", "Store"]
 
@@ -264,6 +269,65 @@ class Store:
     def expire_trash(self, days: float) -> int:
         """Remove for good what has been in the trash for longer than `days`; return how many sessions."""
         return self._places.expire(days)
+
+    # ------------------------------------------------------------------ upkeep
+
+    def thin(self, key: str, keep: int, also: Collection[int] = ()) -> Iterator[int]:
+        """Remove a session's old versions, a few milliseconds with each step; what is yielded counts those removed.
+
+        The head, what redo leads to, versions with a label and those at which branches part stay. Whatever stays can
+        be read as before. Only one thread may do upkeep at a time; all else may go on meanwhile.
+
+        Args:
+            key: the session.
+            keep: how many of the newest versions stay.
+            also: further ones that stay.
+
+        Raises:
+            Damaged: a version that stays builds on one that cannot be read, so none is removed.
+            StoreError: it could not go on; what is there is whole.
+        """
+        session = self._places.find(key)
+        if session is not None:
+            with self._core.view() as view:
+                stubs = view.catalog.history.stubs(session.id)
+                yield from self._thin(session, view, stubs, stays(session, stubs, max(1, keep), also))
+
+    def _thin(
+        self, session: SessionRow, view: Timeline, stubs: Sequence[VersionStub], kept: Collection[int]
+    ) -> Iterator[int]:
+        thinner = Thinner(self._core, view)
+        for _ in thinner.thin(session, stubs, kept):
+            yield thinner.removed
+        if thinner.problem is not None:
+            raise Damaged("version", from_blob(session.key), thinner.problem)
+
+    def thinned(self, key: str) -> list[Gap]:
+        """Return which versions `thin` removed, oldest first."""
+        with self._core.reading():
+            session = self._places.find(key)
+            return [] if session is None else self._core.catalog.history.gaps(session.id)
+
+    @property
+    def collection_is_due(self) -> bool:
+        """Whether so much was written since the last collection that garbage may be worth a look."""
+        return is_due(self._core)
+
+    def collect(self, *, asked: bool = True) -> Iterator[Collected]:
+        """Give back to the disk what no version needs, a few milliseconds with each step.
+
+        Only one thread may do upkeep at a time; all else may go on meanwhile.
+
+        Args:
+            asked: somebody waits for the room; else only what pays is rewritten.
+
+        Raises:
+            StoreError: it could not go on; what is there is whole.
+        """
+        collector = Collector(self._core, asked=asked)
+        for _ in collector.run():
+            yield collector.done
+        yield collector.done
 
     # ------------------------------------------------------------------ metadata for people
 

@@ -11,9 +11,10 @@ from blake3 import blake3
 
 from .blobs import BlobRef
 from .catalog import Catalog
-from .encoding import decode_delta, decode_record, open_payload, split_version
+from .encoding import VersionParts, decode_delta, decode_record, open_payload, split_version
 from .errors import Damaged, NoSuchVersion, StoreError, Untrusted
-from .packs import RECORD_HEADER, RECORD_MAGIC, VERSION_RECORD, PackFolder
+from .ledger import ListingRow
+from .packs import LISTING_RECORD, RECORD_HEADER, RECORD_MAGIC, VERSION_RECORD, PackFolder
 from .reading import ChunkReader
 from .records import ComponentEntry, VersionRecord
 from .rows import SessionRow, VersionRow, from_blob
@@ -47,7 +48,7 @@ class Timeline:
     """Reads the versions of sessions. The store's lock is held around every call."""
 
     def __init__(self, catalog: Catalog, packs: PackFolder, reader: ChunkReader, seal: Seal) -> None:
-        self._catalog = catalog
+        self.catalog = catalog
         self._packs = packs
         self._reader = reader
         self._seal = seal
@@ -61,10 +62,10 @@ class Timeline:
             NoSuchVersion: there is none of that number.
             Damaged: neither copy is what was written.
         """
-        row = self._catalog.version(session.id, number)
+        row = self.catalog.version(session.id, number)
         if row is None:
             raise NoSuchVersion(from_blob(session.key), number)
-        delta = self._catalog.delta(session.id, number) if with_delta else None
+        delta = self.catalog.delta(session.id, number) if with_delta else None
         found = self._examine(session, row, delta, with_delta)
         if found is None or not found.trusted:
             copy = self._second_copy(session, row)
@@ -96,18 +97,22 @@ class Timeline:
         trusted = row.signer == self._seal.key_id and self._seal.verify(row.seal, b"version", row.digest)
         return Version(row, meta, delta, trusted)
 
-    def _second_copy(self, session: SessionRow, row: VersionRow) -> Version | None:
+    def _record(self, pack: int, offset: int, expected: int) -> VersionParts | None:
+        """Return what a record of the log holds, None if it is not of the expected kind, or damaged."""
         try:
-            head = self._packs.read(row.pack, row.offset, RECORD_HEADER.size)
+            head = self._packs.read(pack, offset, RECORD_HEADER.size)
             magic, kind, codec, _, _, size, stored, digest, check = RECORD_HEADER.unpack(head)
-            if magic != RECORD_MAGIC or kind != VERSION_RECORD or zlib.crc32(head[:-4]) != check:
+            if magic != RECORD_MAGIC or kind != expected or zlib.crc32(head[:-4]) != check:
                 return None
-            data = self._packs.read(row.pack, row.offset + RECORD_HEADER.size, stored)
+            data = self._packs.read(pack, offset + RECORD_HEADER.size, stored)
             payload = open_payload(data, codec, size, digest)
-            if payload is None:
-                return None
-            parts = split_version(payload)
+            return None if payload is None else split_version(payload)
         except (StoreError, ValueError, OverflowError, OSError):
+            return None
+
+    def _second_copy(self, session: SessionRow, row: VersionRow) -> Version | None:
+        parts = self._record(row.pack, row.offset, VERSION_RECORD)
+        if parts is None:
             return None
         copy = row._replace(signer=parts.signer, seal=parts.seal, meta=parts.meta, digest=blake3(parts.meta).digest())
         return self._examine(session, copy, parts.delta, with_delta=True)
@@ -146,7 +151,7 @@ class Timeline:
         key = from_blob(session.key)
         if session.signer != self._seal.key_id or not self._seal.verify(session.seal, *position(session)):
             self._refuse(session.signer, f"the saved state of {key}")
-        if self._catalog.newest(session.id) >= session.next:
+        if self.catalog.newest(session.id) >= session.next:
             raise Untrusted(
                 "rolled_back",
                 f"The saved state of {key} was set back to an older version by something other than Holdfast. Nothing "
@@ -170,7 +175,7 @@ class Timeline:
                 f"restored, since restoring runs code. Restore another version from the history, or run the "
                 f"file again.",
             )
-        who = self._catalog.signer(signer)
+        who = self.catalog.signer(signer)
         by = f" by {who}" if who else ""
         raise Untrusted(
             "unknown_signer",
@@ -197,6 +202,7 @@ class Timeline:
     def _ancestry(self, session: SessionRow, number: int) -> Iterator[Version]:
         at: int | None = number
         expected: str | None = None
+        listed = self.catalog.history.listings_of(session.id)
         while at is not None:
             try:
                 version = self.version(session, at, with_delta=True)
@@ -206,12 +212,58 @@ class Timeline:
                 raise _broken_chain(session, number, at) from error
             if expected is not None and version.row.digest.hex() != expected:
                 raise _broken_chain(session, number, at)
-            yield version
-            if version.is_base:
+            whole = self._listed(session, version) if at in listed and not version.is_base else None
+            yield whole or version
+            if version.is_base or whole is not None:
                 return
             # Parents have lower numbers (checked when read), so this ends.
             at, expected = version.parent, version.meta["parentDigest"]
         raise _broken_chain(session, number, number)
+
+    def _listed(self, session: SessionRow, version: Version) -> Version | None:
+        """Return a version as if it were a base, by the complete listing that was made of it later; None if that is not
+        to be trusted."""
+        row = self.catalog.history.listing(session.id, version.row.number)
+        if row is None:
+            return None
+        for parts in (VersionParts(row.signer, row.seal, row.meta, row.delta), self._listing_copy(row)):
+            if parts is not None and self._is_listing_of(version, session, parts):
+                return version._replace(meta={**version.meta, "base": True}, delta=parts.delta)
+        return None
+
+    def _listing_copy(self, row: ListingRow) -> VersionParts | None:
+        return self._record(row.pack, row.offset, LISTING_RECORD)
+
+    def listing_delta(self, row: ListingRow) -> bytes:
+        """Return the bytes of a listing that was made later, whoever sealed it.
+
+        Raises:
+            Damaged: neither copy is what was written.
+        """
+        for parts in (VersionParts(row.signer, row.seal, row.meta, row.delta), self._listing_copy(row)):
+            try:
+                if parts is not None and json.loads(parts.meta)["delta"] == blake3(parts.delta).hexdigest():
+                    return parts.delta
+            except _UNREADABLE:
+                continue
+        raise Damaged("listing", "a listing", "A listing of the saved state cannot be read.")
+
+    def _is_listing_of(self, version: Version, session: SessionRow, parts: VersionParts) -> bool:
+        """Whether it is this user's listing of this very version, and whole."""
+        sealed = parts.signer == self._seal.key_id and self._seal.verify(
+            parts.seal, b"listing", blake3(parts.meta).digest()
+        )
+        try:
+            meta = json.loads(parts.meta)
+            return (
+                sealed
+                and meta["session"] == session.uuid.hex()
+                and meta["version"] == version.row.number
+                and meta["digest"] == version.row.digest.hex()
+                and meta["delta"] == blake3(parts.delta).hexdigest()
+            )
+        except _UNREADABLE:
+            return False
 
     def listing(self, session: SessionRow, number: int) -> dict[str, ComponentEntry]:
         """Return the components of a version by id.

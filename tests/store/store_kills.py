@@ -1,0 +1,52 @@
+"""A process that is killed at a call that reaches the disk, counted from the beginning of what it does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from store_making import KEY
+
+from holdfast.store.store import Store
+
+REACHES_THE_DISK = {
+    "pwritev",
+    "execute",
+    "executemany",
+    "fsync",
+    "ftruncate",
+    "open",
+    "mkdir",
+    "unlink",
+    "rename",
+    "replace",
+}
+
+
+def killed_at(point: int, folder: Path, act: Callable[[Store], None]) -> bool:
+    """Do `act` in a process that is killed at the given point; whether it came that far."""
+    child = os.fork()
+    if child == 0:
+        try:
+            store = Store.open(folder, KEY)
+            left = point
+
+            def count(_: FrameType, event: str, called: Any) -> None:
+                nonlocal left
+                if event in ("c_call", "c_return") and called.__name__ in REACHES_THE_DISK:
+                    if left == 0:
+                        os.kill(os.getpid(), signal.SIGKILL)
+                    left -= 1
+
+            sys.setprofile(count)
+            act(store)
+            sys.setprofile(None)
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status)
