@@ -45,6 +45,7 @@ class KernelClient:
         self.current: Execution | None = None
         self.on_death: Callable[[], None] = lambda: None
         self.on_unfaithful: Callable[[Kernel, str], None] = lambda kernel, run_id: None
+        self.on_loading: Callable[[Kernel, dict[str, Any]], None] = lambda kernel, header: None
         self._emit = emit
         self._background = Background()
         self._congested: Callable[[], bool] = lambda: False
@@ -81,6 +82,8 @@ class KernelClient:
             self._background.spawn(self._answer_input(kernel, run, message.header))
         elif kind == "unfaithful":
             self.on_unfaithful(kernel, str(message.header.get("run") or ""))
+        elif kind in {"need", "loaded", "unloadable"}:
+            self.on_loading(kernel, message.header)
         elif kind == "log":
             logger.warning("kernel of %s: %s", self.place.key, message.header.get("message"))
 

@@ -12,13 +12,14 @@ from holdfast.archive import Archive
 from holdfast.background import Background
 from holdfast.errors import InvalidParams, KernelFailed, NotTrusted, NoVersion, StateDamaged
 from holdfast.kernel_client import Emit, KernelClient
+from holdfast.loading import Loaded
 from holdfast.protocol import Restored
 from holdfast.rebuild import Rebuilder, RebuildKilled
 from holdfast.restoring import Brought, Restorer
 from holdfast.runtimes.base import Kernel, KernelDied
 from holdfast.runtimes.pool import KernelPool
 from holdfast.saver import Saver
-from holdfast.saving import Loaded, visible
+from holdfast.saving import visible
 from holdfast.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -142,6 +143,7 @@ class KernelLife:
         return kernel
 
     def _died(self) -> None:
+        self._restorer.kernel_gone()
         self.set_status("dead")
         if self._client.current is None and not self.turn.locked() and not self.ended:
             self._background.spawn(self._revive_in_turn())
@@ -230,6 +232,7 @@ class KernelLife:
 
     async def _stop_kernel(self, timeout: float) -> None:
         kernel, self._client.kernel = self._client.kernel, None
+        self._restorer.kernel_gone()
         if kernel is not None:
             await kernel.stop(timeout)
 
@@ -243,7 +246,7 @@ class KernelLife:
         """
         async with self.turn:
             await self._saver.settled()
-            loaded = await self._restorer.load(version)
+            loaded = await self._restorer.load(version, names)
             if loaded is None:
                 return Restored(False, "There is no saved state to restore; memory is as before.", 0, [])
             if names is not None:

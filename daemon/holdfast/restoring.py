@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 from attrs import evolve
 
 from holdfast import protocol
 from holdfast.archive import Archive
+from holdfast.background import Background
 from holdfast.errors import NotTrusted, NoVersion, StateDamaged
 from holdfast.kernel_client import Emit, KernelClient
+from holdfast.loading import Loaded, load
 from holdfast.makers import makers
 from holdfast.protocol import Lost, Restored
 from holdfast.rebuild import Outcome, Rebuilder, advice
 from holdfast.runtimes.base import Kernel
 from holdfast.saver import Saver
-from holdfast.saving import Loaded, load, lost_list, visible
+from holdfast.saving import lost_list, visible
 from holdfast.store.errors import Damaged, NoSuchVersion, StoreError, Untrusted
+
+logger = logging.getLogger(__name__)
 
 _DIFFERENCES = 4
 """How many differences a message names."""
@@ -32,6 +38,8 @@ class Brought:
     failed: list[Lost]
     missing: list[Lost]
     """What failed, and what the version says it could not save."""
+    waiting: set[str]
+    """What of `restored` is loaded when it is needed, and may still turn out to be lost."""
     differences: list[str]
     """What is not as it was when the version was saved, in words."""
 
@@ -45,9 +53,12 @@ class Restorer:
         self._archive = archive
         self._rebuilder = rebuilder
         self._emit = emit
+        self._loadings: dict[str, Loaded] = {}
+        self._background = Background()
+        client.on_loading = self._said
 
-    async def load(self, version: int | None) -> Loaded | None:
-        """Read a version, by default the last; None if nothing is saved.
+    async def load(self, version: int | None, names: Collection[str] | None = None) -> Loaded | None:
+        """Read of a version, by default the last, what a kernel is sent first; None if nothing is saved.
 
         Raises:
             NotTrusted, StateDamaged, NoVersion: as they say.
@@ -55,7 +66,8 @@ class Restorer:
         try:
             if self._archive.readable() is None:
                 return None
-            return await self._archive.run(lambda store: load(store, self._client.place.key, version), create=False)
+            key = self._client.place.key
+            return await self._archive.run(lambda store: load(store, key, version, names), create=False)
         except Untrusted as error:
             raise NotTrusted(error.message, detail=error.kind) from error
         except Damaged as error:
@@ -71,17 +83,28 @@ class Restorer:
         Raises:
             KernelDied: the kernel died of it.
         """
-        answer = await kernel.request(
-            {
-                "type": "restore",
-                "mode": "replace" if names is None else "merge",
-                "names": None if names is None else list(names),
-                "components": loaded.components,
-                "executionCount": loaded.record.execution_count,
-                "environment": dict(loaded.record.environment),
-            },
-            loaded.buffers,
-        )
+        self._loadings[loaded.number] = loaded
+        try:
+            answer = await kernel.request(
+                {
+                    "type": "restore",
+                    "mode": "replace" if names is None else "merge",
+                    "names": None if names is None else list(names),
+                    "loading": loaded.number,
+                    "packs": loaded.files(),
+                    "components": loaded.components,
+                    "executionCount": loaded.record.execution_count,
+                    "environment": dict(loaded.record.environment),
+                },
+                loaded.buffers,
+            )
+        finally:
+            # A kernel that becomes a version wants nothing of what it was before; what it maps is not read by then.
+            loaded.buffers.clear()
+            for number in [number for number in self._loadings if number != loaded.number]:
+                self._loadings.pop(number).release("kernel")
+        waiting = {str(name) for name in answer.header.get("waiting") or ()}
+        self._background.spawn(self._verify(kernel, loaded))
         failed = [*loaded.unreadable, *lost_list(answer.header["failed"])]
         if names is not None:
             failed = [lost for lost in failed if lost.name in names]
@@ -90,7 +113,60 @@ class Restorer:
         failed = await self._with_cells(loaded, failed)
         missing = [*failed, *(lost_list(loaded.record.skipped) if names is None else ())]
         differences = [str(difference) for difference in answer.header.get("differences") or ()]
-        return Brought(loaded, [str(name) for name in answer.header["restored"]], failed, missing, differences)
+        restored = [str(name) for name in answer.header["restored"]]
+        return Brought(loaded, restored, failed, missing, waiting, differences)
+
+    # ------------------------------------------------------------------ what is loaded later
+
+    def kernel_gone(self) -> None:
+        """The kernel has ended: nobody asks for anything."""
+        for loaded in self._loadings.values():
+            loaded.release("kernel")
+        self._loadings.clear()
+
+    def _said(self, kernel: Kernel, header: dict[str, Any]) -> None:
+        loaded = self._loadings.get(str(header["loading"]))
+        if loaded is None:
+            return
+        if header["type"] == "need":
+            self._background.spawn(loaded.serve(kernel, header))
+        elif header["type"] == "loaded":
+            loaded.release("kernel")
+        elif header["type"] == "unloadable":
+            self._background.spawn(self._tell_lost(loaded, lost_list(header["failed"])))
+
+    async def _tell_lost(self, loaded: Loaded, failed: list[Lost]) -> None:
+        """What was called restored could not be loaded when it was needed."""
+        self._saver.lost_later(loaded, {lost.name for lost in failed})
+        failed = await self._with_cells(loaded, failed)
+        record = loaded.record
+        told = advice(failed)
+        message = f"{len(failed)} could not be loaded when needed: {_some([lost.name for lost in failed])}"
+        self._emit(
+            protocol.STATE_RESTORED,
+            protocol.StateRestoredParams(
+                text_document=self._client.identifier,
+                version=record.version,
+                saved_at=record.saved_at,
+                variable_count=len(self._saver.names) - len(failed),
+                failed=failed,
+                message=f"{message}; {told}" if told else message,
+                rebuilt=[],
+            ),
+        )
+
+    async def _verify(self, kernel: Kernel, loaded: Loaded) -> None:
+        """Compare what the kernel maps with what was saved, in idle time, and tell what is wrong."""
+        try:
+            wrong = await loaded.verify(lambda: kernel.death is None and self._client.current is not None)
+        finally:
+            loaded.release("verification")
+        wrong = {name: reason for name, reason in wrong.items() if not self._saver.is_unloaded(name)}
+        if wrong and kernel.death is None and self._client.kernel is kernel:
+            self._saver.damaged(wrong)
+            reason = f"{next(iter(wrong.values()))} In memory it is as damaged: {_some(list(wrong))}."
+            logger.warning("%s: %s", self._client.place.key, reason)
+            self._emit(protocol.STATE_CONFLICT, protocol.StateEventParams(self._client.identifier, reason))
 
     async def finish(self, kernel: Kernel, brought: Brought) -> Restored:
         """Make again what is missing where that is wanted, and tell the clients of the restore.
@@ -140,6 +216,9 @@ class Restorer:
 def _message(brought: Brought, failed: list[Lost], outcome: Outcome) -> str:
     count = len(brought.restored)
     message = f"Restored {count} {'variable' if count == 1 else 'variables'} from {brought.loaded.record.saved_at}"
+    if brought.waiting:
+        size = _size(brought.loaded.bytes_later)
+        message += f"; {len(brought.waiting)} of them ({size}) are loaded when they are needed"
     made = [name for rebuilt in outcome.rebuilt for name in rebuilt.names]
     if made:
         message += f"; made again by running {_cells(len(outcome.rebuilt))}: {_some(made)}"
@@ -159,3 +238,11 @@ def _cells(count: int) -> str:
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+
+
+def _size(count: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"

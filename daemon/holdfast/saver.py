@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from holdfast.archive import Archive
 from holdfast.execution import Execution
+from holdfast.loading import Loaded
 from holdfast.protocol import Lost, Saved
 from holdfast.runtimes.base import Kernel, KernelDied
-from holdfast.saving import Loaded, change_of, lost_entries, lost_list, visible
+from holdfast.saving import change_of, lost_entries, lost_list, visible
 from holdfast.store.errors import StoreError, StoreUnavailable
 from holdfast.store.records import HEAD
 
@@ -39,6 +40,8 @@ class Saver:
         self.skip_restore = False
         self.names: dict[str, int] = {}
         """For each saved name the version that changed it last."""
+        self.wrong: dict[str, int] = {}
+        """Variables that are in memory as they are damaged in the store, and the version that changed them last."""
         self.skipped: list[Lost] = []
         self._missing: dict[str, Lost] = {}
         """What could not be saved before memory was restored: no kernel has it, and none can say that it is missing."""
@@ -270,12 +273,31 @@ class Saver:
         self.dirty = False
         self.skipped = lost_list(loaded.record.skipped)
         self._missing = {lost.name: lost for lost in self.skipped}
+        self.wrong.clear()
         self.names = {name: entry.since for entry in loaded.entries.values() for name in visible(entry.members)}
         self._unloaded = {
             entry.id: visible(entry.members)
             for entry in loaded.entries.values()
             if failed.intersection(visible(entry.members))
         }
+
+    def lost_later(self, loaded: Loaded, failed: set[str]) -> None:
+        """Of the version that memory is, variables could not be loaded when they were needed."""
+        for entry in loaded.entries.values():
+            if failed.intersection(visible(entry.members)):
+                self._unloaded[entry.id] = visible(entry.members)
+
+    def is_unloaded(self, name: str) -> bool:
+        """Whether a variable is saved and could not be loaded."""
+        return any(name in names for names in self._unloaded.values())
+
+    def damaged(self, names: Iterable[str]) -> None:
+        """What was mapped of variables turned out to be damaged in the store: memory does not have what was saved."""
+        self.wrong.update((name, self.names[name]) for name in names if name in self.names)
+
+    def is_wrong(self, name: str) -> bool:
+        """Whether a variable is in memory as it is damaged in the store."""
+        return name in self.wrong and self.wrong[name] == self.names.get(name)
 
     async def set_head(self, version: int) -> None:
         """Make an older version the one that the next kernel starts with."""

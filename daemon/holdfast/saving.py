@@ -1,16 +1,13 @@
-"""From a kernel's snapshot to a version in the store, and back."""
+"""From a kernel's snapshot to a version in the store."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from holdfast.execution import Execution
 from holdfast.protocol import Lost, LostCell
-from holdfast.store.errors import Damaged
-from holdfast.store.records import Change, ComponentContent, ComponentEntry, VersionRecord
-from holdfast.store.store import Store
+from holdfast.store.records import Change, ComponentContent
 
 
 def change_of(snapshot: dict[str, Any], buffers: Sequence[memoryview], run: Execution | None) -> Change:
@@ -100,54 +97,3 @@ def lost_entries(lost: Sequence[Lost]) -> list[dict[str, Any]]:
 def visible(members: Sequence[str]) -> list[str]:
     """Return the names that a user sees among a component's members; hidden ones start with NUL."""
     return [member for member in members if not member.startswith("\0")]
-
-
-@dataclass(slots=True)
-class Loaded:
-    """A version read from the store, ready to be sent to a kernel."""
-
-    record: VersionRecord
-    components: list[dict[str, Any]] = field(default_factory=list)
-    buffers: list[Any] = field(default_factory=list)
-    entries: dict[str, ComponentEntry] = field(default_factory=dict)
-    unreadable: list[Lost] = field(default_factory=list)
-
-
-def load(store: Store, key: str, number: int | None) -> Loaded | None:
-    """Read a version (the head by default) whole; None when nothing is saved.
-
-    Components whose bytes are damaged are named in `unreadable`; the others are returned.
-
-    Raises:
-        Untrusted: the version was not signed by this user.
-        Damaged: the version itself cannot be read.
-        NoSuchVersion: there is no such version.
-    """
-    record = store.head(key) if number is None else store.version(key, number)
-    if record is None:
-        return None
-    loaded = Loaded(record, entries=store.listing(key, number))
-    for entry in loaded.entries.values():
-        try:
-            content = store.read(entry)
-        except Damaged as error:
-            loaded.unreadable += [
-                Lost(
-                    name=name,
-                    type=str(entry.summaries.get(name, {}).get("type", "")),
-                    reason=error.message,
-                    remedy="Restore an older version of it, or run the cell that made it again.",
-                )
-                for name in visible(entry.members)
-            ]
-            continue
-        loaded.components.append(
-            {
-                "id": entry.id,
-                "members": list(entry.members),
-                "fingerprint": entry.fingerprint,
-                "buffers": len(content.buffers),
-            }
-        )
-        loaded.buffers += [content.stream, *content.buffers]
-    return loaded

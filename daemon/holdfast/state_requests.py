@@ -66,9 +66,9 @@ class StateRequests:
             return [
                 stored.variable_of(
                     summary,
-                    saved=summary.get("saved", "saved"),
+                    saved="skipped" if session.saver.is_wrong(summary["name"]) else summary.get("saved", "saved"),
                     version=names.get(summary["name"]),
-                    loaded=True,
+                    loaded=bool(summary.get("loaded", True)),
                 )
                 for summary in live
             ]

@@ -133,6 +133,10 @@ class Interrupts:
         """Return a context in which our own code waits on the user's behalf and may be interrupted."""
         return _Waiting(self)
 
+    def aside(self) -> _Aside:
+        """Return a context in a run, before its user code, in which an interrupt is as it is between runs."""
+        return _Aside(self)
+
     def _on_sigint(self, _signum: int, frame: FrameType | None) -> None:
         if not self._running:
             if self.on_idle is not None:
@@ -257,3 +261,19 @@ class _Waiting:
     def __exit__(self, *_: object) -> None:
         if _thread.get_ident() == self._interrupts._main:
             self._interrupts._waiting = False
+
+
+class _Aside:
+    def __init__(self, interrupts: Interrupts) -> None:
+        self._interrupts = interrupts
+        self._running = False
+
+    def __enter__(self) -> None:
+        it = self._interrupts
+        self._running, it._running = it._running, False
+        if self._running and it._pending:
+            it._running, it._pending, it.raised = True, False, True
+            raise KeyboardInterrupt
+
+    def __exit__(self, *_: object) -> None:
+        self._interrupts._running = self._running

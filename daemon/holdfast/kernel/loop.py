@@ -69,7 +69,7 @@ class Kernel:
         self._interrupts = Interrupts(lambda: self._wake.put(None))
         self._outbox = Outbox(channel, pipes, self._interrupts)
         self._desk = Desk(self._outbox)
-        self._session = Session(self._outbox, self._desk)
+        self._session = Session(self._outbox, self._desk, lambda: bool(self._tasks))
         self._closing = False
         self._forked = False
         self._cold = list(_WARM)
@@ -158,6 +158,8 @@ class Kernel:
                 self._outbox.send({"type": "verified", "id": header["id"]})
             case "committed" | "rejected" as verdict:
                 self._session.note_verdict(verdict, header["seq"])
+            case "part" | "component":
+                self._session.loader.deliver(message)
             case "shutdown":
                 self._closing = True
                 _thread.start_new_thread(_exit_later, (SHUTDOWN_SECONDS,))

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import nullcontext
 from fnmatch import fnmatchcase
+from functools import partial
 from types import CodeType
 from typing import Any
 
@@ -16,6 +17,7 @@ from . import look, plots, report
 from .ask import Desk
 from .document import Document
 from .interrupts import HERE, TookTooLong
+from .loading import Loader
 from .outbox import Outbox
 from .run import Compiled, Runner
 from .sources import Sources
@@ -35,7 +37,7 @@ class Session:
     the frames it sends are its results.
     """
 
-    def __init__(self, outbox: Outbox, desk: Desk) -> None:
+    def __init__(self, outbox: Outbox, desk: Desk, has_work: Callable[[], bool]) -> None:
         self._outbox = outbox
         self._desk = desk
         self._interrupts = outbox.interrupts
@@ -53,6 +55,8 @@ class Session:
         self._cells: dict[str, int] = {}
         self._runs = 0
         self._verifier = Verifier(outbox, self._capture_lock)
+        interrupted = partial(getattr, self._watchdog, "interrupted")
+        self.loader = Loader(outbox, self._capture_lock, self._watched, interrupted, has_work)
 
     # -- the control thread
 
@@ -74,6 +78,8 @@ class Session:
         expression = str(header["expression"]).strip()
         if expression.isidentifier() and expression in self._namespace:
             answer = _inspected(self._namespace[expression], header, safe=True)
+        elif summary := self.loader.summaries().get(expression):
+            answer = {"result": {"type": summary["type"], "data": {"text/plain": summary["preview"]}}}
         else:
             answer = _failure("busy", "a cell is running; until it is done only plain variables can be inspected")
         self._outbox.send({"type": "inspected", "id": header["id"], **answer})
@@ -88,6 +94,9 @@ class Session:
                 if self._capture is not None:
                     summary["saved"] = self._saved_state(name)
                 listed.append(summary)
+        for name, summary in self.loader.summaries().items():
+            if name not in self._namespace and look.is_listed(name) and (not match or fnmatchcase(name, match)):
+                listed.append({**summary, "saved": self._saved_state(name), "loaded": False})
         self._outbox.send({"type": "variables", "id": header["id"], "variables": listed})
 
     def _saved_state(self, name: str) -> str:
@@ -115,6 +124,7 @@ class Session:
         self._document.attach(header.get("file"), header.get("cwd"), header.get("path0"))
         self._capture = SessionCapture(self._document.module)
         self._makers = Makers(self._namespace)
+        self.loader.attach(self._capture, self._note_sources)
         self.choose(header.get("limits") or {})
         self._outbox.send({"type": "attached"})
 
@@ -190,6 +200,8 @@ class Session:
         """Run a cell to make variables that are missing; all else is what it was afterwards, if it fails these, too."""
         from .makers import keep_only
 
+        # What waits to be loaded is not to be taken for something that the cell has made.
+        self.loader.load_all()
         before = dict(self._namespace)
         with self._capture.aside():
             error = self._execute(header)
@@ -211,6 +223,7 @@ class Session:
             self._sources.ran(header["filename"], header.get("line", 0), header["code"])
             cell = self._runner.compile(header["code"], header["filename"], header.get("line", 0))
             codes = cell.touches()
+            self.loader.prepare(codes)
             self._begin(codes)
             begun = True
             self._makers.ran(header, codes)
@@ -278,6 +291,8 @@ class Session:
     def _snapshot(self, *, full: bool, cell: int | None, unfaithful: bool = False) -> tuple[dict[str, Any], list[Any]]:
         self._capturing = True
         try:
+            if full:
+                self.loader.load_all()
             with self._capture_lock, self._watched():
                 self._apply_verdicts()
                 if unfaithful and not full:
@@ -304,10 +319,12 @@ class Session:
 
     def restore(self, message: Message) -> None:
         """Bring saved components back into the namespace, and say what came and what did not."""
-        header, buffers = message
+        header = message.header
         answer: dict[str, Any] = {"type": "restored", "id": header["id"]}
         try:
-            components = report.saved_components(header["components"], buffers)
+            if header["mode"] != "replace":
+                self.loader.load_all()
+            components = self.loader.components(message)
             with self._capture_lock, self._watched():
                 self._apply_verdicts()
                 outcome = self._capture.restore(
@@ -319,14 +336,18 @@ class Session:
             self._runner.adopt_future_imports()
             self._makers.forget(None if header["mode"] == "replace" else outcome.restored)
             self._last_run = None
-            for source in self._capture.sources():
-                self._sources.ran(source.filename, source.first, source.text)
+            self._note_sources()
+            answer["waiting"] = sorted(self._capture.waiting.names)
             answer.update(restored=list(outcome.restored), failed=report.lost(outcome.failed))
             answer["differences"] = list(map(clean, outcome.differences))
         except (Exception, TookTooLong) as error:  # noqa: BLE001 - a fault of ours; the daemon must know
             self._outbox.log("error", f"restore: {trace(error)}")
             answer.update(restored=[], failed=report.all_lost(header["components"], describe(error)))
         self._outbox.send(answer)
+
+    def _note_sources(self) -> None:
+        for source in self._capture.sources():
+            self._sources.ran(source.filename, source.first, source.text)
 
     def _watched(self) -> Watched:
         return Watched(self._watchdog, self._capture.progress)
@@ -348,11 +369,14 @@ class Session:
 
     def idle_seconds(self) -> float | None:
         """Return after how many seconds without a message `use_idle_time` is to be called; None: not at all."""
-        return self._verifier.idle_seconds(self._capture)
+        waits = (self.loader.idle_seconds(), self._verifier.idle_seconds(self._capture))
+        return min((seconds for seconds in waits if seconds is not None), default=None)
 
     def use_idle_time(self) -> None:
-        """Try whether what was saved comes back; in a copy of this process this does not return."""
-        self._verifier.work(self._capture)
+        """Load what waits, try whether what was saved comes back; in a copy of this process this does not return."""
+        self.loader.work()
+        if self._verifier.idle_seconds(self._capture) is not None:
+            self._verifier.work(self._capture)
 
     def verify(self, header: dict[str, Any]) -> None:
         """Answer when all that was saved, and is worth it, was tried."""
@@ -367,6 +391,13 @@ class Session:
 
     def _inspect(self, header: dict[str, Any]) -> dict[str, Any]:
         expression = str(header["expression"]).strip()
+        if expression not in self._namespace and self.loader.is_waiting:
+            try:
+                self.loader.prepare(self._runner.compile_expression(expression))
+            except (SyntaxError, ValueError, MemoryError, RecursionError):
+                pass  # Said below.
+            except KeyboardInterrupt:
+                return _failure("error", "it was interrupted while it was loaded")
         if expression in self._namespace:
             return self._guarded(lambda: _inspected(self._namespace[expression], header))
         try:

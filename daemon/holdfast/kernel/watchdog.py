@@ -39,12 +39,15 @@ class Watchdog:
         self._last: Any = None
         self._since = 0.0
         self._due = False
+        self.interrupted = False
+        """Whether the user has sent an interrupt since `begin`."""
         self._asleep = True
         self._wake: Any = None
 
     def begin(self, progress: Callable[[], Any]) -> None:
         """Watch from now on; `progress` returns another value whenever there is some, and is called in a thread."""
         self._last, self._since = None, time.monotonic()
+        self.interrupted = False
         self._progress = progress
         self._interrupts.on_idle = self._strike
         if self._asleep:
@@ -88,6 +91,7 @@ class Watchdog:
     # -- the main thread
 
     def _strike(self, frame: FrameType | None) -> None:
+        self.interrupted = self.interrupted or not self._due
         if self._progress is None or frame is None or frame.f_code.co_filename.startswith(HERE):
             return
         waited = time.monotonic() - self._since

@@ -72,6 +72,10 @@ class Kernel(ABC):
         """Send a frame that nobody waits for: with the next one, or a moment later."""
 
     @abstractmethod
+    async def drained(self) -> None:
+        """Return when the process has taken most of what was sent, or has died."""
+
+    @abstractmethod
     def interrupt(self) -> None:
         """Ask the running code to stop (SIGINT where there is one)."""
 

@@ -29,6 +29,8 @@ KERNEL_MAIN = Path(kernel_package.__file__).parent / "__main__.py"
 START_TIMEOUT = 30.0
 """Seconds from spawning an interpreter to its first word; a cold network file system can be slow."""
 READ_SIZE = 1 << 18
+WRITE_AHEAD = 1 << 20
+"""Bytes that a kernel has not taken yet from which on `drained` waits."""
 STREAM_BATCH = 1 << 16
 """Characters of output after which a batch is passed on without waiting."""
 SEND_DELAY = 0.02
@@ -78,6 +80,12 @@ class _FrameProtocol(asyncio.BufferedProtocol):
         for message in messages:
             self._owner._frame(message)
 
+    def pause_writing(self) -> None:
+        self._owner._room.clear()
+
+    def resume_writing(self) -> None:
+        self._owner._room.set()
+
 
 class _Pipe:
     """The reading end of the kernel's standard output or error."""
@@ -110,6 +118,8 @@ class PythonKernel(Kernel):
         self._crash_file: IO[bytes] | None = None
         self._oom_kills = 0
         self._exited = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
 
     # ------------------------------------------------------------------ start
 
@@ -199,6 +209,7 @@ class PythonKernel(Kernel):
             loop.add_reader(descriptor, self._read_pipe, self._pipes[descriptor])
         ours.setblocking(False)
         self._transport, _ = await loop.create_connection(lambda: _FrameProtocol(self), sock=ours)
+        self._transport.set_write_buffer_limits(high=WRITE_AHEAD)
         self._watch_exit(loop)
 
     def _watch_exit(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -249,6 +260,9 @@ class PythonKernel(Kernel):
         if not self._sending_soon:
             self._sending_soon = True
             asyncio.get_running_loop().call_later(SEND_DELAY, self._send_unsent)
+
+    async def drained(self) -> None:
+        await self._room.wait()
 
     def _send_unsent(self) -> None:
         self._sending_soon = False
@@ -351,6 +365,7 @@ class PythonKernel(Kernel):
             self._crash_file.seek(0)
             report = self._crash_file.read(1 << 16).decode("utf-8", "replace")
             self._crash_file.close()
+        self._room.set()
         oom_kills = (count_oom_kills() or 0) - self._oom_kills
         death = explain(
             status, peak_memory, killed_because=self._killed_because, oom_kills=oom_kills, crash_report=report

@@ -26,9 +26,9 @@ class ChunkReader:
         locate: Callable[[Sequence[bytes]], dict[bytes, Location]],
         on_rotten: Callable[[bytes], None],
     ) -> None:
+        self.on_rotten = on_rotten
         self._packs = packs
         self._locate = locate
-        self._on_rotten = on_rotten
 
     def content(self, encoded: bytes, digest: bytes, what: str) -> tuple[bytes, list[bytes]]:
         """Return stream and buffers of a component.
@@ -103,6 +103,18 @@ class ChunkReader:
         for at in range(0, len(frontier), FANOUT):
             yield frontier[at : at + FANOUT]
 
+    def lists(self, ref: BlobRef, what: str) -> Iterable[list[bytes]]:
+        """Yield the digests of a blob's chunks in order, one list of them at a time.
+
+        Raises:
+            Damaged: a list is missing or wrong.
+        """
+        return self._lists(ref, 1, what)
+
+    def locate(self, digests: Sequence[bytes]) -> dict[bytes, Location]:
+        """Return where chunks lie; those that the store does not have are missing."""
+        return self._locate(digests)
+
     def blob(self, ref: BlobRef, what: str) -> bytes:
         """Return a blob's bytes.
 
@@ -129,7 +141,7 @@ class ChunkReader:
             try:
                 data = self._chunk(digest, places.get(digest), what)
             except StoreError as error:
-                self._on_rotten(digest)
+                self.on_rotten(digest)
                 if isinstance(error, Damaged) and error.kind == "content":
                     raise
                 raise damaged_content(what, error.message) from error

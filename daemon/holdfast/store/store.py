@@ -17,9 +17,11 @@ from .compacting import Collected, Collector, is_due
 from .core import Core
 from .errors import Damaged, NoSuchVersion, SaveFailed, StoreError
 from .folder import SESSIONS_NAME
+from .layout import Layout, OpenPacks, layout_of
 from .ledger import Gap, VersionStub
 from .opening import open_core
 from .places import Places
+from .reading import damaged_content
 from .records import HEAD, Change, ComponentContent, ComponentEntry, Head, Problem, TrashedSession, VersionRecord
 from .rows import SessionRow, from_blob, to_blob
 from .thinning import Thinner, stays
@@ -213,12 +215,31 @@ class Store:
         Raises:
             Damaged: naming the variables.
         """
-        names = [name for name in entry.members if not name.startswith("\0")]
-        what = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-        stream, buffers = self._core.reader.content(
-            entry.content, entry.digest, what or "a function or class of the session"
-        )
+        stream, buffers = self._core.reader.content(entry.content, entry.digest, describe(entry))
         return ComponentContent(entry.id, entry.members, entry.fingerprint, stream, buffers, entry.summaries)
+
+    def layout(self, entry: ComponentEntry, packs: OpenPacks) -> list[Layout]:
+        """Return where a component's stream and buffers lie, without reading them.
+
+        Args:
+            packs: the packs are held open there, so that they can be read whatever becomes of the store.
+
+        Raises:
+            Damaged: naming the variables; something is known to be missing or wrong without reading all of it.
+        """
+        what, reader = describe(entry), self._core.reader
+        with self._core.reading():
+            try:
+                refs = reader.refs(entry.content, entry.digest, what)
+            except ValueError as error:
+                raise damaged_content(what, f"its list of contents is not readable: {error}") from error
+            layouts = [layout_of(reader, ref, what) for ref in refs]
+            packs.hold(self._core.packs, sorted({piece.place.pack for layout in layouts for piece in layout.pieces}))
+        return layouts
+
+    def note_damage(self, digest: bytes) -> None:
+        """A chunk was found to be wrong: it is stored anew when it is saved again."""
+        self._core.reader.on_rotten(digest)
 
     def check(self, key: str, version: int | None = None) -> list[Problem]:
         """Say what stands in the way of restoring a version, without reading its bytes; cheap."""
@@ -402,3 +423,10 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def describe(entry: ComponentEntry) -> str:
+    """Return what a component is called in messages."""
+    names = [name for name in entry.members if not name.startswith("\0")]
+    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return shown or "a function or class of the session"

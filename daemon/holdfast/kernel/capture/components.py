@@ -170,6 +170,8 @@ class Partition:
         self.unpointed: set[str] = set()
         self.lacking: set[str] = set()
         """Components that callbacks were left out of."""
+        self.is_patient = False
+        """Whether there are components of which is not known yet what they point to."""
 
     def add(self, record: Record) -> None:
         """Add a component, in place of the one with its id."""
@@ -213,8 +215,8 @@ class Partition:
 
     def collect(self) -> list[Record]:
         """Drop the components of definitions which no variable leads to; return them."""
-        dropped = []
-        while self.unpointed:
+        dropped: list[Record] = []
+        while self.unpointed and not self.is_patient:
             record = self.home.get(self.unpointed.pop())
             if record is None or record.kept is not None or not all(map(self._is_loose, record.members)):
                 continue

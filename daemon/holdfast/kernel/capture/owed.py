@@ -52,6 +52,10 @@ class Owed:
         self._docstring = self._session.namespace.get("__doc__")
         self._names_known = len(self._session.namespace)
 
+    def grown(self, names: int) -> None:
+        """So many variables were loaded that had waited: they are not to be noticed as new."""
+        self._names_known += names
+
     def begin_run(self, code: types.CodeType | list[types.CodeType]) -> None:
         """See `SessionCapture.begin_run`."""
         self._run = names_of_run(code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from types import CellType, FunctionType
@@ -15,6 +15,7 @@ from ..interrupts import TookTooLong
 from . import rebuild, versions
 from .components import DEFINITION, KEPT, Lost, Partition, Record, SavedComponent, is_visible, label
 from .environment import Differences
+from .lazy import Reader, Stopped, StoredComponent, Unreadable
 from .names import names_of_function
 from .pickler import Session
 from .sources import MissingCode
@@ -53,6 +54,12 @@ class _LoadFirst(BaseException):
 
 MOST_NESTED = 30
 """Components that are loaded while others wait for them: each takes several levels of recursion."""
+READ_IN_PARTS = 1 << 18
+"""Streams larger than this are neither copied nor read in one go."""
+SECONDS_PER_BYTE = 2e-9
+"""For the estimate of what pickling and hashing it again takes."""
+ADOPTED_FROM = 1 << 20
+"""Buffers from this size on are told of in `Restoration.adopted`."""
 _CIRCLE = "two saved parts of the session need each other to be loaded first"
 
 
@@ -74,15 +81,20 @@ class _Learned:
 
 class _ComponentUnpickler(pickle.Unpickler):
     def __init__(self, component: SavedComponent, restoration: Restoration) -> None:
-        self._file = io.BytesIO(component.stream)
-        super().__init__(self._file, buffers=component.buffers)
+        stream, buffers = component.stream, component.buffers
+        is_large = memoryview(stream).nbytes > READ_IN_PARTS
+        file: Any = None
+        file = Reader(memoryview(stream), restoration.stop) if is_large else io.BytesIO(stream)
+        self._file = file
+        super().__init__(file, buffers=buffers)
         self._restoration = restoration
         self.learned = _Learned()
         self._shells: dict[Any, Any] = {}
 
     def __len__(self) -> int:
         """How much was read."""
-        return self._file.tell()
+        read: int = self._file.tell()
+        return read
 
     def load_member(self) -> Any:
         """Return the value of the next member, after the steps that lead to it."""
@@ -270,6 +282,10 @@ class Restoration:
         self.values: dict[str, Any] = {}
         self.records: dict[str, Record] = {}
         self.failures: dict[str, tuple[SavedComponent, BaseException]] = {}
+        self.stop: Callable[[], bool] | None = None
+        """Whether loading is to be given up for something else."""
+        self.adopted: list[tuple[str, int, memoryview]] = []
+        """Component, number and memory of each large buffer that came from the store, and is as it was there."""
         self.annotated: list[Any] = []
         """Functions and classes whose annotations are texts that were values."""
         self._home = {member: component for component in components for member in component.members}
@@ -294,8 +310,37 @@ class Restoration:
         for component in again:
             self._try(component)
         self.bind()
+        self.complete()
+
+    def load_more(self, component: SavedComponent) -> list[Record]:
+        """Load a component later than the others, and what it needs; return what is new, and make no variables of it.
+
+        Raises:
+            Stopped: something else is wanted, and nothing was loaded.
+        """
+        before = set(self.records)
+        self.failures.pop(component.id, None)
+        self._try(component)
+        self.complete()
+        return [record for identity, record in self.records.items() if identity not in before]
+
+    def complete(self) -> None:
+        """Give functions and classes that were loaded what can only be made when everything is there."""
         versions.evaluate_annotations(self.annotated)
         self.annotated.clear()
+
+    def needs_others(self) -> bool:
+        """Whether something could not be loaded that might be if more variables were there."""
+        return any(
+            not isinstance(cause, (RecursionError, TookTooLong, ModuleNotFoundError, Unreadable, CannotLoad))
+            for _, error in self.failures.values()
+            for cause in (_cause(error),)
+        )
+
+    def forget_variables(self) -> None:
+        """They belong to the session now, which may do without them; what is loaded later needs only definitions."""
+        self.values = {member: value for member, value in self.values.items() if member.startswith(DEFINITION)}
+        self._home = {member: found for member, found in self._home.items() if found.id not in self.records}
 
     def load_one(self, component: SavedComponent) -> dict[str, Any]:
         """Load a component and return its members, without making variables of them; raise what that raises."""
@@ -322,6 +367,8 @@ class Restoration:
                     waiting.add(first.component.id)
                     continue
                 self.failures[current.id] = (current, CannotLoad(_CIRCLE))
+            except Stopped:
+                raise
             except BaseException as error:  # noqa: BLE001 - code of users and libraries runs here, and raises anything
                 self.failures[current.id] = (current, error)
             work.pop()
@@ -329,8 +376,8 @@ class Restoration:
     def _load(self, component: SavedComponent) -> None:
         if component.id in self._loading:
             raise CannotLoad(_CIRCLE)
-        self._loading.add(component.id)
         unpickler = _ComponentUnpickler(component, self)
+        self._loading.add(component.id)
         self._modules[component.id] = unpickler.learned.modules
         before = len(rebuild.destructive)
         outer, self.session.progress = self.session.progress, (unpickler, self.records)
@@ -363,7 +410,15 @@ class Restoration:
             refs_counted=not learned.refs,
             names=frozenset(learned.names),
             dynamic=learned.dynamic,
+            seconds=SECONDS_PER_BYTE * sum(memoryview(part).nbytes for part in (component.stream, *component.buffers)),
         )
+        self.adopted += [
+            (component.id, number, buffer)
+            for number, buffer in enumerate(component.buffers)
+            if buffer.nbytes >= ADOPTED_FROM
+        ]
+        if isinstance(component, StoredComponent):
+            component.release()
 
     def _as_here(self, values: dict[str, Any], learned: _Learned) -> dict[str, Any]:
         """Return members with what this Python needs to run them."""
@@ -397,7 +452,7 @@ class Restoration:
                 raise _LoadFirst(component)
             try:
                 self._load(component)
-            except (CannotLoad, _LoadFirst):
+            except (CannotLoad, _LoadFirst, Stopped):
                 raise
             except BaseException as error:  # as in _try; the reason goes up to whoever needs it
                 self.failures[component.id] = (component, error)
@@ -452,7 +507,7 @@ class Restoration:
 
 def say(error: BaseException) -> str:
     """Return in a sentence why something could not be loaded."""
-    if isinstance(error, (CannotLoad, rebuild.Unavailable)):
+    if isinstance(error, (CannotLoad, Unreadable, rebuild.Unavailable)):
         return str(error)
     if isinstance(error, TookTooLong):
         return f"loading it failed: {error}"
@@ -482,12 +537,19 @@ def _remedy(error: BaseException) -> str:
 _POINTER = re.compile(re.escape(DEFINITION.encode()) + rb"[0-9a-f]{12}")
 
 
+def _pointed_at(component: SavedComponent) -> set[str]:
+    try:
+        return {match.decode() for match in _POINTER.findall(component.stream)} - {*component.members}
+    except Unreadable:
+        return set()  # Nothing will ever be loaded of it.
+
+
 def forget_missing(partition: Partition, restoration: Restoration) -> None:
     """Keep what could not be loaded as it was saved, so that the next capture doesn't remove it from the store."""
     kept = {component.id: component for component, _ in restoration.failures.values()}
     needed: dict[str, Any] = {}
     for component in kept.values():
-        pointed = {match.decode() for match in _POINTER.findall(component.stream)} - {*component.members}
+        pointed = _pointed_at(component)
         needed.update((hidden, restoration.values[hidden]) for hidden in pointed if hidden in restoration.values)
         refs = dict.fromkeys(sorted(pointed), 1)
         record = Record(

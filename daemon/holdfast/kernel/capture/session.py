@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 import time
 import types
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any, Literal
 
 from . import garbage, pages, patches, stamps
@@ -30,6 +31,8 @@ from .components import (
 from .definitions import Definitions
 from .environment import Differences, Environment
 from .kinds import Kinds, module_of
+from .later import Later
+from .lazy import StoredComponent, Waiting
 from .ledger import Ledger
 from .owed import Owed
 from .patches import PATCH, Patches
@@ -69,6 +72,7 @@ class SessionCapture:
         self._verification = Verification(self._session)
         self._unfaithful: set[str] = set()
         self._trial: Any = None
+        self._later = Later(self._session, self._owed)
 
     def choose(self, limits: Limits) -> None:
         """Take over what the settings say is to be left out; the next capture follows it."""
@@ -336,7 +340,8 @@ class SessionCapture:
         self._ahead = {
             name
             for record in records.values()
-            if not all(self._is_unchanged(member, same) for member in record.members)
+            if (record.kept is None or any(map(self._exists, record.members)))
+            and not all(self._is_unchanged(member, same) for member in record.members)
             and not (quick and self._is_as_stored(record))
             for name in record.members
             if is_visible(name)
@@ -424,7 +429,8 @@ class SessionCapture:
             environment: in which they were saved, as snapshots have it, if it is known.
         """
         differences = Differences(environment)
-        with garbage.kept_off(components):
+        many = sum(map(_pickled_bytes, components)) > _MUCH
+        with garbage.kept_off(None if many else components):
             if mode == "replace":
                 return self._replace(components, names, differences, owed=bool(owed))
             return self._merge(components, names, differences, owed=owed is None or owed)
@@ -442,8 +448,12 @@ class SessionCapture:
             del namespace[name]
         self._session.kept.clear()
         wanted = _wanted(components, names)
+        # What another Python has saved is saved anew, all of it.
+        wanted = self._later.begin(wanted, possible=names is None and differences.python is None)
         restoration = Restoration(self._session, components, lambda hidden: None, differences)
         failed = self._load(restoration, wanted, names, warm=self._owed.has_run)
+        if self._later.waiting and restoration.needs_others():
+            restoration.load_all(self._later.wait_no_more())
         self._partition = Partition()
         self._verification.forget()
         self._lost.clear()
@@ -457,11 +467,14 @@ class SessionCapture:
                 record.fingerprint = None
             self._partition.add(record)
         forget_missing(self._partition, restoration)
+        waiting = sorted(self._later.waiting.names)
         # What other rules have kept is removed from the store with the next capture.
         self._choice.refresh()
         if self._choice.is_made:
             self._owed.members |= self._left_out(namespace.keys())
-        return self._finish(restoration, names, failed, warm=self._owed.has_run, owed=owed)
+        outcome = self._finish(restoration, names, failed, warm=self._owed.has_run, owed=owed)
+        self._later.settle(restoration, self._partition)
+        return replace(outcome, restored=sorted([*outcome.restored, *waiting]))
 
     def _load(
         self,
@@ -552,11 +565,48 @@ class SessionCapture:
             if lost.name in self._partition.home:
                 self._lost[lost.name] = LostMember(lost, None, True)
         self._owed.look_afresh()
+        self._adopt(restoration)
         restored = sorted(
             member for member in restoration.values if is_visible(member) and (names is None or member in names)
         )
         self._environment.adopt(restoration.differences.saved, whole=not restoration.failures)
         return RestoreOutcome(restored, failed, restoration.differences.in_words())
+
+    def _adopt(self, restoration: Restoration) -> None:
+        """Take note of the large buffers that are as the store has them."""
+        restoration.adopted.clear()
+
+    # -- what was left for later
+
+    @property
+    def waiting(self) -> Waiting:
+        """The components that were not loaded yet."""
+        return self._later.waiting
+
+    def needed(self, code: types.CodeType | list[types.CodeType]) -> list[StoredComponent]:
+        """Return what of it code may touch, as far as can be seen now; to be asked again when that is loaded."""
+        return self._later.needed(code, self._partition, self._lost)
+
+    def load_waiting(self, component: StoredComponent, stop: Callable[[], bool]) -> tuple[list[str], list[Lost]]:
+        """Load some of it; return the names of the variables that are there now, and those that can't be loaded.
+
+        Raises:
+            Stopped: `stop` says so; the component goes on waiting.
+        """
+        names, failed = self._later.load(component, self._partition, self._lost, stop)
+        if self._choice.is_made:
+            self._owed.members |= self._left_out(names)
+        return names, failed
+
+
+def _pickled_bytes(component: SavedComponent) -> int:
+    if isinstance(component, StoredComponent):
+        return component.sizes[0]
+    return memoryview(component.stream).nbytes
+
+
+_MUCH = 1 << 20
+"""Bytes of pickles from which on a search for garbage while they are loaded costs more than it finds."""
 
 
 def _is_told(member: str) -> bool:

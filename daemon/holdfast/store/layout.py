@@ -1,0 +1,129 @@
+"""Where the bytes of a component lie, for who does not want all of them read: to map them, or to read them later."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from blake3 import blake3
+
+from .blobs import INLINE, BlobRef, Location, unpack
+from .packs import CHUNK_SIZE, RAW, PackFolder, damaged_pack, read_at
+from .reading import ChunkReader, damaged_content
+
+
+class Piece(NamedTuple):
+    """A chunk's place in a blob, and in the packs."""
+
+    at: int
+    size: int
+    digest: bytes
+    place: Location
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A blob: either its bytes, if they are few, or its chunks in order."""
+
+    size: int
+    inline: bytes = b""
+    pieces: Sequence[Piece] = ()
+
+
+class Run(NamedTuple):
+    """Bytes of a blob that lie in one piece in a pack, uncompressed."""
+
+    at: int
+    pack: int
+    offset: int
+    length: int
+
+
+def layout_of(reader: ChunkReader, ref: BlobRef, what: str) -> Layout:
+    """Look up where a blob's chunks are; reads its lists, and none of the chunks.
+
+    Raises:
+        Damaged: a list cannot be read, or the store does not have a chunk; naming `what`.
+    """
+    if ref.level == INLINE:
+        return Layout(ref.size, ref.value)
+    found: list[Piece] = []
+    for digests in [[ref.value]] if ref.level == 0 else reader.lists(ref, what):
+        places = reader.locate(digests)
+        for digest in digests:
+            place, at = places.get(digest), len(found) * CHUNK_SIZE
+            size = min(CHUNK_SIZE, ref.size - at)
+            if place is None or place.size != size or place.offset <= 0:
+                raise damaged_content(what, "a part of it is missing")
+            found.append(Piece(at, size, digest, place))
+    return Layout(ref.size, b"", found)
+
+
+def runs_of(layout: Layout, page: int) -> list[Run]:
+    """Return the stretches of a blob that can be mapped with pages of this size; the rest has to be read."""
+    runs: list[Run] = []
+    for at, size, _, place in layout.pieces:
+        if place.codec != RAW or place.offset % page or CHUNK_SIZE % page:
+            continue
+        last = runs[-1] if runs else None
+        if (
+            last is not None
+            and last.pack == place.pack
+            and last.at + last.length == at
+            and last.offset + last.length == place.offset
+        ):
+            runs[-1] = last._replace(length=last.length + size)
+        else:
+            runs.append(Run(at, place.pack, place.offset, size))
+    return runs
+
+
+@dataclass(slots=True)
+class OpenPacks:
+    """Packs held open: what is read through this stays readable when the store moves on, or its folder is removed."""
+
+    files: dict[int, tuple[Path, int]] = field(default_factory=dict)
+    """By number, path and descriptor."""
+
+    def hold(self, packs: PackFolder, numbers: Sequence[int]) -> None:
+        """Open packs.
+
+        Raises:
+            Damaged: one is not there, or is not what it was.
+        """
+        for number in numbers:
+            if number not in self.files:
+                try:
+                    self.files[number] = packs.path(number), os.dup(packs.fd(number))
+                except OSError as error:
+                    raise damaged_pack(packs.path(number), error.strerror or str(error)) from error
+
+    def read(self, piece: Piece, what: str) -> bytes:
+        """Return a chunk's bytes, compared with its digest; callable from any thread.
+
+        Raises:
+            Damaged: naming `what`.
+        """
+        place = piece.place
+        if place.pack not in self.files:
+            raise damaged_content(what, "nobody was expected to ask for it any more")
+        path, descriptor = self.files[place.pack]
+        try:
+            data = read_at(descriptor, place.offset, place.stored)
+        except OSError as error:
+            raise damaged_content(what, damaged_pack(path, error.strerror or str(error)).message) from error
+        unpacked = unpack(data, place.codec, place.size)
+        if unpacked is None or blake3(unpacked).digest() != piece.digest:
+            raise damaged_content(what, "a part of it is not what was written")
+        return unpacked
+
+    def close(self) -> None:
+        """Let go of the packs."""
+        files, self.files = self.files, {}
+        for _, descriptor in files.values():
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
