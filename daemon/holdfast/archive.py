@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +16,7 @@ from holdfast.store.errors import StoreError, StoreUnavailable
 from holdfast.store.records import Change, Head, VersionRecord
 from holdfast.store.seal import load_key
 from holdfast.store.store import Store
+from holdfast.upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
 
@@ -54,8 +56,9 @@ class Archive:
         self._unwritten: set[str] = set()
         self._settling: asyncio.TimerHandle | None = None
         self._idle: asyncio.TimerHandle | None = None
-        self._upkeep: asyncio.Task[None] | None = None
-        self._committed_at = 0.0
+        self._tidying: asyncio.Task[None] | None = None
+        self.committed_at = 0.0
+        self.upkeep = Upkeep(self)
 
     # ------------------------------------------------------------------ opening
 
@@ -151,6 +154,20 @@ class Archive:
         finally:
             self._jobs -= 1
 
+    async def in_thread(self, work: Callable[[Store], T]) -> T:
+        """Do a step of upkeep in the store's thread; small commits pass it by.
+
+        Raises:
+            StoreUnavailable: the store cannot be opened.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work, self.store(create=False))
+
+    def later(self, steps: Iterator[object]) -> None:
+        """Have a piece of upkeep that was not gone through to its end clear up in the store's thread."""
+        if isinstance(steps, Generator):
+            with contextlib.suppress(RuntimeError):  # closed: so are the files that it had open
+                self._executor.submit(steps.close)
+
     async def commit(self, key: str, change: Change, *, parent: int | Head | None, synced: bool) -> VersionRecord:
         """Make a version exist; small ones are written at once.
 
@@ -169,7 +186,7 @@ class Archive:
         if self._settling is None and self._store is not None and self._store.unsettled:
             self._settling = asyncio.get_running_loop().call_later(SETTLE_DELAY, self._settle)
         self._unwritten.add(key)
-        self._committed_at = time.monotonic()
+        self.committed_at = time.monotonic()
         if self._idle is None:
             self._idle = asyncio.get_running_loop().call_later(IDLE_DELAY, self._start_upkeep)
         return record
@@ -191,11 +208,11 @@ class Archive:
 
     def _start_upkeep(self) -> None:
         self._idle = None
-        waiting = self._committed_at + IDLE_DELAY - time.monotonic()
-        if waiting > 0 or (self._upkeep is not None and not self._upkeep.done()):
+        waiting = self.committed_at + IDLE_DELAY - time.monotonic()
+        if waiting > 0 or (self._tidying is not None and not self._tidying.done()):
             self._idle = asyncio.get_running_loop().call_later(max(waiting, IDLE_DELAY / 4), self._start_upkeep)
         else:
-            self._upkeep = asyncio.create_task(self._keep_up())
+            self._tidying = asyncio.create_task(self._keep_up())
 
     async def _keep_up(self) -> None:
         """Write through to the disk, and write the metadata files; failures only matter to those who read these."""
@@ -212,6 +229,7 @@ class Archive:
 
         try:
             await self.run(work, create=False)
+            await self.upkeep.tidy(keys)
         except (StoreError, OSError) as error:
             logger.warning("the state is saved, but its upkeep failed: %s", error)
             self._unwritten |= keys
@@ -242,6 +260,9 @@ class Archive:
         if self._settling is not None:
             self._settling.cancel()
             self._settling = None
+        if self._tidying is not None:
+            self._tidying.cancel()
+            await asyncio.wait([self._tidying])
         try:
             await self.sync()
             await self._in_thread_close()

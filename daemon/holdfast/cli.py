@@ -20,6 +20,8 @@ _COMMANDS = {
     "log": "holdfast.command_line.state:log",
     "restore": "holdfast.command_line.state:restore",
     "clear": "holdfast.command_line.state:clear",
+    "du": "holdfast.command_line.room:du",
+    "compact": "holdfast.command_line.room:compact",
     "status": "holdfast.command_line.daemons:status",
     "stop": "holdfast.command_line.daemons:stop",
     "doctor": "holdfast.command_line.doctor:doctor",

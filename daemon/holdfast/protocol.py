@@ -173,6 +173,55 @@ class Version:
     duration: float
     parent: int | None = None
     label: str | None = None
+    thinned: int | None = None
+    """How many versions before this one, up to the next older one that is there, were removed to save room."""
+
+
+@attrs.define
+class VariableUsage:
+    """Variables that are saved together, and the bytes that they take on the disk."""
+
+    names: list[str]
+    types: list[str]
+    size: int
+    stored: int
+    shared: int
+    history: int
+    versions: int
+
+
+@attrs.define
+class FileUsage:
+    """What the saved state of one file takes."""
+
+    text_document: TextDocumentIdentifier
+    trashed: bool
+    versions: int
+    stored: int
+    history: int
+    records: int
+    variables: list[VariableUsage]
+
+
+@attrs.define
+class Usage:
+    """What the state folder takes, and what would make it smaller."""
+
+    folder: str
+    bytes: int
+    garbage: int
+    files: list[FileUsage]
+    suggestions: list[str]
+
+
+@attrs.define
+class Compacted:
+    """What removing old versions and garbage has won."""
+
+    removed: int
+    before: int
+    after: int
+    message: str
 
 
 @attrs.define
@@ -321,6 +370,14 @@ class ClearParams:
 
 
 @attrs.define
+class CompactParams:
+    """Remove what nothing needs; with ``keep``, all but the newest versions first (of one document, or of all)."""
+
+    text_document: TextDocumentIdentifier | None = None
+    keep: int | None = None
+
+
+@attrs.define
 class HistoryParams:
     """List versions, newest first; ``before`` is a version number to go on from."""
 
@@ -401,6 +458,8 @@ STATE_FLUSH = "holdfast/state/flush"
 STATE_RESTORE = "holdfast/state/restore"
 STATE_CLEAR = "holdfast/state/clear"
 STATE_HISTORY = "holdfast/state/history"
+STATE_USAGE = "holdfast/state/usage"
+STATE_COMPACT = "holdfast/state/compact"
 STOP = "holdfast/stop"
 """Ends the daemon for all its clients, everything flushed first (what ``holdfast stop`` sends)."""
 
@@ -424,6 +483,8 @@ REQUESTS: dict[str, tuple[Any, Any]] = {
     STATE_RESTORE: (RestoreParams, Restored),
     STATE_CLEAR: (ClearParams, Cleared),
     STATE_HISTORY: (HistoryParams, list[Version]),
+    STATE_USAGE: (OptionalDocumentParams, Usage),
+    STATE_COMPACT: (CompactParams, Compacted),
     STOP: (None, None),
 }
 """Client to server: method → (type of params, type of result)."""

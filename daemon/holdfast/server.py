@@ -353,6 +353,8 @@ class HoldfastServer(LanguageServer):
         self._on_request(messages.STATE_RESTORE, states.restore)
         self._on_request(messages.STATE_CLEAR, states.clear)
         self._on_request(messages.STATE_HISTORY, states.history)
+        self._on_request(messages.STATE_USAGE, house.room.usage)
+        self._on_request(messages.STATE_COMPACT, house.room.compact)
         self._on_request(messages.STOP, self._stop)
         self._on_event(lsp.INITIALIZE, self._initialize)
         self._on_event(lsp.INITIALIZED, self._after_initialize)

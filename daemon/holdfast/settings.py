@@ -16,6 +16,10 @@ from holdfast.protocol import camel_case
 CLOSE_GRACE = 600.0
 DELETE_GRACE = 10.0
 REBUILD_TIMEOUT = 600.0
+KEEP = 1000
+"""Days of work: a version of a small session takes two kilobytes, so it is not the number that costs."""
+QUOTA = 10_000_000_000
+"""What a folder that nobody looks into may take of a laptop's disk, and ten times a session of a gigabyte."""
 REBUILD = ("never", "marked", "always")
 
 
@@ -32,6 +36,8 @@ class Settings:
         rebuild: Which cells may be run again for variables that a restore could not bring back.
         rebuild_timeout: Seconds that such a cell may take; 0: no limit.
         trash_days: Days for which the state of deleted files can be recovered.
+        keep: Versions of each file that stay; 0: all.
+        quota: Bytes that the saved state of the workspace may take; 0: no limit.
         max_variable_bytes: Variables that take more are not saved; 0: no limit.
         skip_patterns: Glob patterns of names that are not saved.
         skip_secrets: Whether text and bytes are not saved whose names look like those of secrets.
@@ -43,6 +49,8 @@ class Settings:
     persist: bool = True
     spare: bool = True
     trash_days: float = 30.0
+    keep: int = KEEP
+    quota: int = QUOTA
     rebuild: str = "marked"
     rebuild_timeout: float = REBUILD_TIMEOUT
     max_variable_bytes: int = 0
@@ -106,10 +114,11 @@ def _checked(name: str, value: Any, folder: Path) -> Any:
                 f'holdfast.{wire} has to be "never", "marked" or "always", not {value!r}; the setting is as before.'
             )
         return value
-    if name == "max_variable_bytes":
+    if name in {"max_variable_bytes", "quota", "keep"}:
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            unit = "versions" if name == "keep" else "bytes"
             raise InvalidParams(
-                f"holdfast.{wire} has to be a number of bytes, or 0 for no limit, not {value!r}; "
+                f"holdfast.{wire} has to be a number of {unit}, or 0 for no limit, not {value!r}; "
                 "the setting is as before."
             )
         return value

@@ -116,7 +116,16 @@ def history_of(store: Store | None, key: str, limit: int | None, before: int | N
     """List the versions of a document, newest first."""
     if store is None:
         return []
-    return [version_of(record) for record in store.history(key, MAX_HISTORY if limit is None else limit, before)]
+    records = store.history(key, MAX_HISTORY if limit is None else limit, before)
+    versions = [version_of(record) for record in records]
+    gaps = store.thinned(key)
+    for version, older in zip(versions, [*(entry.version for entry in versions[1:]), None], strict=True):
+        # The last one listed says what is missing right before it; what lies further back, the next page does.
+        below = [gap for gap in gaps if gap.last < version.version and (gap.first > older if older else True)]
+        below = [gap for gap in below if older is not None or gap.last == version.version - 1]
+        if below:
+            version.thinned = sum(gap.last - gap.first + 1 for gap in below)
+    return versions
 
 
 __all__ = ["history_of", "no_state", "state_of", "variable_of", "variables_of", "version_of"]

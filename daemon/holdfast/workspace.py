@@ -20,6 +20,7 @@ from holdfast.documents import OpenDocument, Passage, Place
 from holdfast.errors import HoldfastError, InvalidParams, KernelFailed, NoSession
 from holdfast.execution import Asker, Execution
 from holdfast.protocol import Run
+from holdfast.room import RoomRequests
 from holdfast.runtimes.pool import KernelPool
 from holdfast.session import Session
 from holdfast.settings import Settings
@@ -40,6 +41,7 @@ class Workspace:
 
     Attributes:
         states: Answers what is asked about saved state.
+        room: Answers what is asked about the room that it takes.
     """
 
     def __init__(self, folder: Path, settings: Settings) -> None:
@@ -48,6 +50,7 @@ class Workspace:
         self.sessions: dict[str, Session] = {}
         self.clients = Clients(self._resume_output)
         self.archive = Archive(folder / settings.state_folder, self._state_lost, self._state_conflict)
+        self._set_limits()
         self.pool = KernelPool(folder, settings.interpreter, spare=settings.spare)
         self.watcher = Watcher(
             folder,
@@ -58,6 +61,7 @@ class Workspace:
             state_folder=folder / settings.state_folder,
         )
         self.states = StateRequests(self)
+        self.room = RoomRequests(self)
         self._open: dict[str, OpenDocument] = {}
         self._retirements: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -91,6 +95,7 @@ class Workspace:
             InvalidParams: a value has the wrong type; nothing was taken over.
         """
         changed = self.settings.update(values, self.folder)
+        self._set_limits()
         if "interpreter" in changed:
             self.pool.use_interpreter(self.settings.interpreter)
         if not changed.isdisjoint({"max_variable_bytes", "skip_patterns", "skip_secrets"}):
@@ -99,6 +104,9 @@ class Workspace:
         if "state_folder" in changed:
             self.archive.move_to(self.folder / self.settings.state_folder)
             self.watcher.state_folder = self.folder / self.settings.state_folder
+
+    def _set_limits(self) -> None:
+        self.archive.upkeep.keep, self.archive.upkeep.quota = self.settings.keep, self.settings.quota
 
     # ------------------------------------------------------------------ documents
 
@@ -279,9 +287,13 @@ class Workspace:
                 found.append(self._describe_saved(store, key))
         return found
 
-    def _describe_saved(self, store: Store | None, key: str) -> protocol.Session:
+    def uri_of_key(self, key: str) -> str:
+        """Return the URI of the document that a key belongs to."""
         path = documents.path_of(key, self.folder)
-        uri = documents.uri_of(path) if path is not None else documents.uri_of_key(key)
+        return documents.uri_of(path) if path is not None else documents.uri_of_key(key)
+
+    def _describe_saved(self, store: Store | None, key: str) -> protocol.Session:
+        path, uri = documents.path_of(key, self.folder), self.uri_of_key(key)
         record = store.head(key) if store is not None else None
         return protocol.Session(
             text_document=TextDocumentIdentifier(uri=uri),

@@ -250,6 +250,24 @@ def test_log_restore_and_clear_work_on_the_saved_versions(script: Path) -> None:
     assert document(holdfast("vars", "a.py", "--json", cwd=script.parent)) == []
 
 
+def test_du_and_compact_say_what_the_state_takes_and_make_it_less(script: Path) -> None:
+    nothing = holdfast("du", cwd=script.parent)
+    assert nothing.returncode == 0 and "Nothing is saved" in nothing.stderr
+    for number in range(4):
+        holdfast(
+            "exec", "a.py", "-c", f"import random; big = random.Random({number}).randbytes(400_000)", cwd=script.parent
+        )
+    [line] = [line for line in holdfast("du", "a.py", cwd=script.parent).stdout.splitlines() if line.startswith("big ")]
+    assert line.split()[1:4] == ["bytes", "400", "kB"]
+    usage = document(holdfast("du", "--json", cwd=script.parent))
+    assert usage["files"][0]["history"] > 1_150_000
+    assert "a.py" in holdfast("du", cwd=script.parent).stdout
+    done = document(holdfast("compact", "--keep", "1", "--json", cwd=script.parent))
+    assert done["removed"] == 3 and done["after"] < done["before"] / 2
+    assert "3 versions thinned" in holdfast("log", "a.py", cwd=script.parent).stdout
+    assert holdfast("compact", "a.py", cwd=script.parent).returncode == 2
+
+
 def test_no_persist_saves_nothing(script: Path) -> None:
     done = holdfast("run", "a.py", "--no-persist", cwd=script.parent)
     assert done.returncode == 0 and "not saved, as asked" in done.stderr
@@ -280,7 +298,8 @@ def test_stop_saves_and_ends_the_daemon(script: Path) -> None:
 
 async def test_every_command_explains_itself_and_its_exit_codes(workspace: Path) -> None:
     commands = holdfast("--help", cwd=workspace).stdout
-    for name in ("run", "exec", "vars", "show", "log", "restore", "clear", "status", "stop", "doctor", "demo", "serve"):
+    names = "run exec vars show log restore clear du compact status stop doctor demo serve"
+    for name in names.split():
         assert f"  {name}" in commands
     assert "3  the kernel died" in holdfast("run", "--help", cwd=workspace).stdout
     assert holdfast("--version", cwd=workspace).stdout.startswith("holdfast ")

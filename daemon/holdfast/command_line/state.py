@@ -31,20 +31,21 @@ async def _log(target: Target, limit: int, as_json: bool) -> int:
     elif not versions:
         click.echo(f"Nothing is saved for {target.path.name}.", err=True)
     else:
-        screen.table(
-            ["version", "saved", "written", "changed", "code"],
-            [
+        rows = []
+        for entry in versions:
+            mark = "* " if entry["version"] == state.get("version") else ""
+            rows.append(
                 [
-                    f"{'* ' if entry['version'] == state.get('version') else ''}{entry['version']}",
+                    f"{mark}{entry['version']}",
                     screen.moment(entry["savedAt"]),
                     screen.size(entry["bytes"]),
                     _changes(entry),
                     entry.get("label") or _first_line(entry["code"]),
                 ]
-                for entry in versions
-            ],
-            right=["version", "written"],
-        )
+            )
+            if entry.get("thinned"):
+                rows.append(["", "", "", f"{screen.count(entry['thinned'], 'version')} thinned", ""])
+        screen.table(["version", "saved", "written", "changed", "code"], rows, right=["version", "written"])
         click.echo("* comes back when the file is opened", err=True)
     return Exit.OK
 

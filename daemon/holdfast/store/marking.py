@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from blake3 import blake3
 
@@ -12,7 +12,7 @@ from .encoding import decode_delta, field_refs
 from .errors import Damaged, NoSuchVersion
 from .records import ComponentEntry
 from .rows import SessionRow, from_blob
-from .timeline import Timeline
+from .timeline import Timeline, Version
 
 _PAGE = 64
 _MANIFEST_STEP = 32
@@ -25,12 +25,17 @@ class Marker:
         core: the store.
         view: a timeline over a connection of its own.
 
+        accounting: note in `fresh` what is found for the first time.
+
     Attributes:
         live: digests of the chunks found so far.
+        fresh: those found since this was last emptied.
     """
 
-    def __init__(self, core: Core, view: Timeline) -> None:
+    def __init__(self, core: Core, view: Timeline, *, accounting: bool = False) -> None:
         self.live: set[bytes] = set()
+        self.fresh: list[bytes] = []
+        self._accounting = accounting
         self._core = core
         self._view = view
         self._contents: set[bytes] = set()
@@ -65,19 +70,11 @@ class Marker:
         yield
         try:
             for ref in field_refs(version.meta):
-                yield from self._blob(ref, what)
-            for delta in (version.delta, self._own_listing(session, number)):
-                if delta is not None:
-                    for entry in decode_delta(delta).changed:
-                        yield from self.entry(entry, what)
+                yield from self.blob(ref, what)
+            for entry in listed(self._view, session, version):
+                yield from self.entry(entry, what)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise Damaged("version", what, f"What {what} holds cannot be read.") from error
-
-    def _own_listing(self, session: SessionRow, number: int) -> bytes | None:
-        row = self._view.catalog.history.listing(session.id, number)
-        if row is None:
-            return None
-        return self._view.listing_delta(row)
 
     def entry(self, entry: ComponentEntry, what: str) -> Iterator[None]:
         """Follow a component.
@@ -91,28 +88,50 @@ class Marker:
             return
         refs = decode_refs(entry.content[1:])
         for ref in refs:
-            yield from self._blob(ref, what)
+            yield from self.blob(ref, what)
         if entry.content[:1] == STORED_MANIFEST:
             for at, ref in enumerate(self._core.reader.refs(entry.content, entry.digest, what)):
-                yield from self._blob(ref, what)
+                yield from self.blob(ref, what)
                 if at % _MANIFEST_STEP == 0:
                     yield
         self._contents.add(known)
 
-    def _blob(self, ref: BlobRef, what: str) -> Iterator[None]:
+    def _note(self, digests: Sequence[bytes]) -> None:
+        if self._accounting:
+            self.fresh += [digest for digest in dict.fromkeys(digests) if digest not in self.live]
+        self.live.update(digests)
+
+    def blob(self, ref: BlobRef, what: str) -> Iterator[None]:
+        """Follow a blob.
+
+        Raises:
+            Damaged: a list that it consists of cannot be read.
+        """
         if ref.level == INLINE:
             return
         queue = [(ref.value, ref.level)]
         while queue:
             digest, level = queue.pop()
-            self.live.add(digest)
+            self._note((digest,))
             # The bytes of a list may be somebody's data as well: only as a list it leads further.
             if level == 0 or (digest, level) in self._lists:
                 continue
             below = self._core.reader.list_of(digest, what)
             if level == 1:
-                self.live.update(below)
+                self._note(below)
             else:
                 queue += [(child, level - 1) for child in below]
             self._lists.add((digest, level))
             yield
+
+
+def listed(view: Timeline, session: SessionRow, version: Version) -> Iterator[ComponentEntry]:
+    """Yield the components that a version names: what it changed, and its own listing if it has one.
+
+    Raises:
+        Damaged, ValueError, TypeError, KeyError: they cannot be read.
+    """
+    row = view.catalog.history.listing(session.id, version.row.number)
+    for delta in (version.delta, None if row is None else view.listing_delta(row)):
+        if delta is not None:
+            yield from decode_delta(delta).changed

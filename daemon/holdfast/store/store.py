@@ -26,6 +26,7 @@ from .records import HEAD, Change, ComponentContent, ComponentEntry, Head, Probl
 from .rows import SessionRow, from_blob, to_blob
 from .thinning import Thinner, stays
 from .timeline import Timeline
+from .usage import Surveyor, Usage, within
 
 __all__ = ["HEAD", "Store"]
 
@@ -322,6 +323,60 @@ class Store:
             yield thinner.removed
         if thinner.problem is not None:
             raise Damaged("version", from_blob(session.key), thinner.problem)
+
+    def usage(self, keys: Collection[str] | None = None) -> Iterator[Usage]:
+        """Find out what the room is used for, a few milliseconds with each step; what is yielded last is the answer.
+
+        Args:
+            keys: the sessions that are told of; none: all.
+        """
+        surveyor = Surveyor(self._core, keys)
+        for _ in surveyor.run():
+            yield surveyor.found
+        yield surveyor.found
+
+    def fit(self, quota: int, keep: int) -> Iterator[int]:
+        """Remove the oldest versions of all sessions until what stays takes no more than `quota`, as far as possible.
+
+        The newest version of each session stays, and what `thin` leaves. What is yielded counts those removed; their
+        bytes are given back by `collect`.
+
+        Args:
+            quota: bytes.
+            keep: no more versions of each session than this stay.
+
+        Raises:
+            StoreError: it could not go on; what is there is whole.
+        """
+        surveyor = Surveyor(self._core)
+        for _ in surveyor.run():
+            yield 0
+        removed = 0
+        with self._core.view() as view:
+            for identity, count in within(surveyor.accounts, quota, keep).items():
+                session = next(one.session for one in surveyor.accounts if one.session.id == identity)
+                stubs = view.catalog.history.stubs(identity)
+                done = 0
+                with contextlib.suppress(Damaged):  # of this one nothing can go; others may
+                    for done in self._thin(session, view, stubs, stays(session, stubs, count)):
+                        yield removed + done
+                removed += done
+        yield removed
+
+    @property
+    def used(self) -> int:
+        """Bytes that the packs take."""
+        with self._core.reading():
+            return sum(used for _, used in self._core.catalog.packs().values())
+
+    def count(self, key: str) -> int:
+        """Return how many versions a session has, as far as numbers tell."""
+        with self._core.reading():
+            session = self._places.find(key)
+            if session is None:
+                return 0
+            gaps = self._core.catalog.history.gaps(session.id)
+            return session.next - 1 - sum(gap.last - gap.first + 1 for gap in gaps)
 
     def thinned(self, key: str) -> list[Gap]:
         """Return which versions `thin` removed, oldest first."""
