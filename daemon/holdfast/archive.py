@@ -7,13 +7,13 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 from holdfast.store.catalog import CATALOG_NAME
 from holdfast.store.errors import StoreError, StoreUnavailable
-from holdfast.store.records import Change, Head, VersionRecord
+from holdfast.store.records import Change, Head, Patch, VersionRecord
 from holdfast.store.seal import load_key
 from holdfast.store.store import Store
 from holdfast.upkeep import Upkeep
@@ -168,6 +168,26 @@ class Archive:
             with contextlib.suppress(RuntimeError):  # closed: so are the files that it had open
                 self._executor.submit(steps.close)
 
+    def start(self, work: Callable[[Store], T]) -> Future[T]:
+        """Have something done in the store's thread, after what was asked before; the caller waits for it elsewhere.
+
+        Raises:
+            StoreUnavailable: the store cannot be opened.
+        """
+        store = self.current()
+        loop = asyncio.get_running_loop()
+        self._jobs += 1
+
+        def over(_: Future[T]) -> None:
+            loop.call_soon_threadsafe(self._job_is_over)
+
+        future = self._executor.submit(work, store)
+        future.add_done_callback(over)
+        return future
+
+    def _job_is_over(self) -> None:
+        self._jobs -= 1
+
     async def commit(self, key: str, change: Change, *, parent: int | Head | None, synced: bool) -> VersionRecord:
         """Make a version exist; small ones are written at once.
 
@@ -176,9 +196,8 @@ class Archive:
         """
         size = 0
         for component in change.changed:
-            size += len(component.stream)
-            for buffer in component.buffers:
-                size += memoryview(buffer).nbytes
+            for blob in (component.stream, *component.buffers):
+                size += blob.size if isinstance(blob, Patch) else memoryview(blob).nbytes
         if size <= INLINE_BYTES and not self._jobs and not synced and self._store is not None:
             record = self._store.commit(key, change, parent=parent)
         else:

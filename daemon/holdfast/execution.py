@@ -41,8 +41,8 @@ class Execution:
     outputs: list[dict[str, Any]] | None = None
     done: asyncio.Future[Any] | None = None
     """Resolved with the kernel's `done` frame, or with KernelDied."""
-    captured: asyncio.Future[Any] | None = None
-    """Resolved with the `captured` frame that follows a pending snapshot."""
+    took: float | None = None
+    """Milliseconds, once it is over."""
     begun: bool = False
     """Whether the kernel has said that it executes the code."""
     cancelled: bool = False
@@ -57,14 +57,13 @@ class Execution:
         self.started = time.monotonic()
         loop = asyncio.get_running_loop()
         self.done = loop.create_future()
-        self.captured = loop.create_future()
         if self.options.collect_outputs:
             self.outputs = []
 
     @property
     def milliseconds(self) -> float:
-        """Time since the start."""
-        return (time.monotonic() - self.started) * 1000
+        """Time that it took, or since the start."""
+        return self.took if self.took is not None else (time.monotonic() - self.started) * 1000
 
     def collect(self, output: dict[str, Any]) -> None:
         """Keep an output for the result, pieces of one stream joined, as a notebook would show it."""

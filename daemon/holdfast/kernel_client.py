@@ -16,7 +16,7 @@ from holdfast.documents import Place
 from holdfast.errors import HoldfastError
 from holdfast.execution import Execution
 from holdfast.kernel.wire import Message
-from holdfast.runtimes.base import Death, Kernel, KernelDied, StreamName
+from holdfast.runtimes.base import CopySource, Death, FrameSource, Kernel, KernelDied, StreamName
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +26,14 @@ TIMEOUT_GRACE = 3.0
 """Seconds between the interrupt for a passed timeout and the kill."""
 
 Emit = Callable[[str, Any], None]
+
+
+class CopyGone(Exception):
+    """The copy of a kernel that was to save came to nothing; `seq` is the number of its snapshot."""
+
+    def __init__(self, seq: int) -> None:
+        super().__init__(seq)
+        self.seq = seq
 
 
 class KernelClient:
@@ -44,10 +52,13 @@ class KernelClient:
         self.kernel: Kernel | None = None
         self.current: Execution | None = None
         self.on_death: Callable[[], None] = lambda: None
+        self.on_part: Callable[[Kernel, FrameSource, Message], None] = lambda kernel, source, message: None
         self.on_unfaithful: Callable[[Kernel, str], None] = lambda kernel, run_id: None
         self.on_loading: Callable[[Kernel, dict[str, Any]], None] = lambda kernel, header: None
         self._emit = emit
         self._background = Background()
+        self._capturing: dict[str, asyncio.Future[Message]] = {}
+        """For each run whose snapshot may come after its end, what is resolved by it."""
         self._congested: Callable[[], bool] = lambda: False
 
     @property
@@ -65,6 +76,8 @@ class KernelClient:
         kernel.on_message = lambda message: self._said(kernel, message)
         kernel.on_stream = self._wrote
         kernel.on_exit = lambda death: self._exited(kernel, death)
+        kernel.on_copy_message = lambda copy, message: self._copy_said(kernel, copy, message)
+        kernel.on_copy_gone = self._copy_is_gone
         self.kernel = kernel
 
     def _said(self, kernel: Kernel, message: Message) -> None:
@@ -76,8 +89,10 @@ class KernelClient:
         elif kind == "done" and run is not None and run.done is not None and message.header.get("run") == run.run_id:
             if not run.done.done():
                 run.done.set_result(message)
-        elif kind == "captured" and run is not None and run.captured is not None and not run.captured.done():
-            run.captured.set_result(message)
+        elif kind == "captured":
+            self._has_captured(message)
+        elif kind == "part":
+            self.on_part(kernel, kernel, message)
         elif kind == "input" and run is not None:
             self._background.spawn(self._answer_input(kernel, run, message.header))
         elif kind == "unfaithful":
@@ -86,6 +101,34 @@ class KernelClient:
             self.on_loading(kernel, message.header)
         elif kind == "log":
             logger.warning("kernel of %s: %s", self.place.key, message.header.get("message"))
+
+    def _copy_said(self, kernel: Kernel, copy: CopySource, message: Message) -> None:
+        if message.header.get("type") == "part":
+            self.on_part(kernel, copy, message)
+        elif message.header.get("type") == "captured":
+            self._has_captured(message)
+
+    def _copy_is_gone(self, copy: CopySource) -> None:
+        waiting = self._capturing.get(str(copy.about.get("run")))
+        if waiting is not None and not waiting.done():
+            waiting.set_exception(CopyGone(int(copy.about["seq"])))
+
+    def _has_captured(self, message: Message) -> None:
+        waiting = self._capturing.get(str(message.header.get("run")))
+        if waiting is not None and not waiting.done():
+            waiting.set_result(message)
+
+    async def captured(self, run: Execution) -> Message:
+        """Return the `captured` frame that follows when the kernel called a run's snapshot pending.
+
+        Raises:
+            KernelDied: the kernel ended before it came.
+            CopyGone: the copy of the kernel did that was to send it.
+        """
+        try:
+            return await self._capturing[run.run_id]
+        finally:
+            self._capturing.pop(run.run_id, None)
 
     def _wrote(self, name: StreamName, text: str) -> None:
         self.output(self.current, {"output_type": "stream", "name": name, "text": text})
@@ -171,6 +214,8 @@ class KernelClient:
         """
         run.begin(count)
         self.current = run
+        if persist:
+            self._capturing[run.run_id] = asyncio.get_running_loop().create_future()
         header = {
             "type": "run",
             "run": run.run_id,
@@ -204,6 +249,8 @@ class KernelClient:
         finally:
             if timer is not None:
                 timer.cancel()
+            if run.done.done() and not _is_pending(run.done):
+                self._capturing.pop(run.run_id, None)
 
     def end_run(self, cause: str) -> None:
         """Interrupt the current run, and end the kernel with it if the run is not over yet."""
@@ -232,9 +279,17 @@ class KernelClient:
             return
         logger.info("kernel of %s: %s", self.place.key, death.cause)
         run = self.current
-        if run is not None:
-            for future in (run.done, run.captured):
-                if future is not None and not future.done():
-                    future.set_exception(KernelDied(death))
-                    future.exception()  # seen: only one of the two is awaited
+        waiting = [*self._capturing.values()]
+        if run is not None and run.done is not None:
+            waiting.append(run.done)
+        for future in waiting:
+            if not future.done():
+                future.set_exception(KernelDied(death))
+                future.exception()  # seen: not all of them are awaited
         self.on_death()
+
+
+def _is_pending(done: asyncio.Future[Message]) -> bool:
+    if done.cancelled() or done.exception() is not None:
+        return False
+    return done.result().header.get("snapshot") == "pending"

@@ -311,6 +311,7 @@ class KernelLife:
         """Bring the saved variables into a new kernel; what cannot be read is told, and stands in no run's way."""
         if self._saver.skip_restore:
             return
+        await self._saver.settled()  # what the last kernel sent may still be on its way
         try:
             loaded = await self._restorer.load(self._saver.version)
         except (NotTrusted, StateDamaged) as error:

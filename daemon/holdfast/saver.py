@@ -7,21 +7,34 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from holdfast.archive import Archive
 from holdfast.execution import Execution
+from holdfast.kernel.wire import Message
 from holdfast.loading import Loaded
 from holdfast.protocol import Lost, Saved
-from holdfast.runtimes.base import Kernel, KernelDied
-from holdfast.saving import change_of, lost_entries, lost_list, visible
+from holdfast.runtimes.base import FrameSource, Kernel, KernelDied
+from holdfast.saving import change_of, lost_entries, lost_list, sent_before, visible
 from holdfast.store.errors import StoreError, StoreUnavailable
 from holdfast.store.records import HEAD
+from holdfast.uploads import Uploads
 
 logger = logging.getLogger(__name__)
 
 _KEPT = "The variables are in memory, and the next run tries again."
 ANSWER_FIRST = 4 << 20
 """Snapshots above this size (bytes) are written after the run has been answered."""
+
+
+class Turn:
+    """The place of a save among the others: it begins when `before` is set, and sets `over`."""
+
+    __slots__ = ("before", "over")
+
+    def __init__(self, before: asyncio.Event) -> None:
+        self.before = before
+        self.over = asyncio.Event()
 
 
 class Saver:
@@ -50,11 +63,19 @@ class Saver:
         self._generation: int | None = None
         self._start_over = False
         self._unloaded: dict[str, list[str]] = {}
-        self._order = asyncio.Lock()
+        self._last_turn = Turn(asyncio.Event())
+        self._last_turn.over.set()
         self._underway = 0
         self._settled = asyncio.Event()
         self._settled.set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._uploads: WeakKeyDictionary[Kernel, Uploads] = WeakKeyDictionary()
+
+    def take_part(self, kernel: Kernel, source: FrameSource, message: Message) -> None:
+        """Have a piece of a large value written that a later snapshot of the kernel names."""
+        if kernel not in self._uploads:
+            self._uploads[kernel] = Uploads(self._archive)
+        self._uploads[kernel].take(source, message)
 
     @property
     def needs_full(self) -> bool:
@@ -67,10 +88,10 @@ class Saver:
         self, snapshot: dict[str, Any], buffers: Sequence[memoryview], run: Execution, kernel: Kernel
     ) -> Saved:
         """Commit a snapshot; a large one, or one behind another, is committed later (status ``saving``)."""
-        size = sum(buffer.nbytes for buffer in buffers)
+        size = sum(buffer.nbytes for buffer in buffers) + sent_before(snapshot)
         if size <= ANSWER_FIRST and not self._underway:
             return await self._commit(snapshot, buffers, run, kernel)
-        task = asyncio.create_task(self.save_and_announce(snapshot, buffers, run, kernel))
+        task = asyncio.create_task(self.save_and_announce(snapshot, buffers, run, kernel, self._line_up()))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         self.dirty = True
@@ -84,21 +105,32 @@ class Saver:
         )
 
     async def save_and_announce(
-        self, snapshot: dict[str, Any], buffers: Sequence[memoryview], run: Execution, kernel: Kernel
+        self,
+        snapshot: dict[str, Any],
+        buffers: Sequence[memoryview],
+        run: Execution,
+        kernel: Kernel,
+        turn: Turn | None = None,
     ) -> None:
         """Commit a snapshot whose run was already answered, and tell the clients how it went."""
-        saved = await self._commit(snapshot, buffers, run, kernel)
+        saved = await self._commit(snapshot, buffers, run, kernel, turn)
         self._announce(run.run_id, saved)
 
-    def pending(self) -> Saved:
-        """Return what a run says whose snapshot is still being taken; `pending_over` has to follow."""
+    def pending(self) -> tuple[Saved, Turn]:
+        """Return what a run says whose snapshot is still being taken, and its turn, which `give_up` or a save ends."""
         self.dirty = True
-        self._begin()
-        return Saved("saving", version=self.version, skipped=self.skipped)
+        return Saved("saving", version=self.version, skipped=self.skipped), self._line_up()
 
-    def pending_over(self) -> None:
-        """The snapshot was taken and saved, or never will be."""
-        self._end()
+    def give_up(self, turn: Turn) -> None:
+        """A snapshot will never come, or was saved: those behind it need not wait for it."""
+        if not turn.over.is_set():
+            turn.over.set()
+            self._end()
+
+    def _line_up(self) -> Turn:
+        self._begin()
+        turn = self._last_turn = Turn(self._last_turn.over)
+        return turn
 
     def _begin(self) -> None:
         self._underway += 1
@@ -143,14 +175,20 @@ class Saver:
         return None if saved.status == "unchanged" else saved
 
     async def _commit(
-        self, snapshot: dict[str, Any], buffers: Sequence[memoryview], run: Execution | None, kernel: Kernel
+        self,
+        snapshot: dict[str, Any],
+        buffers: Sequence[memoryview],
+        run: Execution | None,
+        kernel: Kernel,
+        turn: Turn | None = None,
     ) -> Saved:
-        self._begin()
+        turn = turn or self._line_up()
         try:
-            async with self._order:
-                return await self._commit_in_order(snapshot, buffers, run, kernel)
+            if not turn.before.is_set():
+                await turn.before.wait()
+            return await self._commit_in_order(snapshot, buffers, run, kernel)
         finally:
-            self._end()
+            self.give_up(turn)
 
     async def _commit_in_order(
         self,
@@ -160,19 +198,22 @@ class Saver:
         kernel: Kernel,
         *,
         again: bool = False,
+        anew: bool = False,
     ) -> Saved:
         started = time.monotonic()
+        uploads = self._uploads.get(kernel)
         skipped = self._with_missing(snapshot)
         changed, removed = list(snapshot["namesChanged"]), list(snapshot["namesRemoved"])
         synced = run is not None and run.options.durability == "synced"
         try:
             self._archive.current()
-            if self.needs_full and not snapshot.get("full"):
+            if (anew or self.needs_full) and not snapshot.get("full"):
                 kernel.send_soon({"type": "rejected", "seq": snapshot["seq"]})
                 answer = await kernel.request({"type": "capture", "full": True})
                 if answer.header["snapshot"] is None:
                     return self.no_snapshot()
                 snapshot, buffers = answer.header["snapshot"], answer.buffers
+                uploads = self._uploads.get(kernel)
             snapshot["skipped"] = lost_entries(skipped)
             if self._is_unchanged(snapshot, skipped):
                 kernel.send_soon({"type": "committed", "seq": snapshot["seq"]})
@@ -183,7 +224,7 @@ class Saver:
             self._retire_unloaded(snapshot)
             record = await self._archive.commit(
                 self.key,
-                change_of(snapshot, buffers, run),
+                change_of(snapshot, buffers, run, uploads.named if uploads is not None else {}),
                 parent=HEAD if self.version is None else self.version,
                 synced=synced,
             )
@@ -193,6 +234,8 @@ class Saver:
                 return await self._commit_in_order(snapshot, buffers, run, kernel, again=True)
             return self._failed(snapshot, skipped, kernel, error.message)
         except StoreError as error:
+            if error.kind == "no_base" and not snapshot.get("full"):
+                return await self._commit_in_order(snapshot, buffers, run, kernel, anew=True)
             return self._failed(snapshot, skipped, kernel, error.message)
         except OSError as error:
             return self._failed(snapshot, skipped, kernel, f"The state could not be written ({error}).")
@@ -202,6 +245,9 @@ class Saver:
                 version=self.version,
                 reason=f"The kernel ended before its variables were saved: {error.death.cause}.",
             )
+        finally:
+            if uploads is not None:
+                uploads.forget(snapshot["seq"])
         kernel.send_soon({"type": "committed", "seq": snapshot["seq"]})
         self.version = record.version
         self._generation = self._archive.generation

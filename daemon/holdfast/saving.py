@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from holdfast.execution import Execution
 from holdfast.protocol import Lost, LostCell
-from holdfast.store.records import Change, ComponentContent
+from holdfast.store.errors import SaveFailed
+from holdfast.store.patching import Upload
+from holdfast.store.records import Change, ComponentContent, Patch
 
 
-def change_of(snapshot: dict[str, Any], buffers: Sequence[memoryview], run: Execution | None) -> Change:
-    """Turn a snapshot frame into a commit's input; buffers are not copied."""
+def change_of(
+    snapshot: dict[str, Any], buffers: Sequence[memoryview], run: Execution | None, uploads: Mapping[str, Upload]
+) -> Change:
+    """Turn a snapshot frame into a commit's input; buffers are not copied.
+
+    Args:
+        snapshot: what the kernel says of it.
+        buffers: the frame's.
+        run: what it belongs to.
+        uploads: what the kernel sent before, by the names that the snapshot has for it.
+
+    Raises:
+        SaveFailed: kind ``no_base``: something that was to have been sent before is not here.
+    """
     taken = iter(buffers)
     changed = []
     for component in snapshot["changed"]:
-        stream = next(taken)
+        entry = component.get("stream")
+        stream = next(taken) if entry is None else _patch(entry, taken, uploads)
+        large = {entry["index"]: entry for entry in component.get("large", ())}
         changed.append(
             ComponentContent(
                 id=component["id"],
                 members=tuple(component["members"]),
                 fingerprint=component["fingerprint"],
                 stream=stream,
-                buffers=[next(taken) for _ in range(component["buffers"])],
+                buffers=[
+                    _patch(large[index], taken, uploads) if index in large else next(taken)
+                    for index in range(component["buffers"])
+                ],
                 summaries=component.get("summaries", {}),
             )
         )
@@ -42,6 +61,30 @@ def change_of(snapshot: dict[str, Any], buffers: Sequence[memoryview], run: Exec
         line=run.line if run else None,
         cell=run.cell if run else None,
     )
+
+
+def sent_before(snapshot: dict[str, Any]) -> int:
+    """Return how large the values are of which the parts were sent before the snapshot, in bytes."""
+    size = 0
+    for component in snapshot["changed"]:
+        if "stream" in component:
+            size += component["stream"]["size"]
+        for entry in component.get("large", ()):
+            size += entry["size"] if "upload" in entry else 0
+    return size
+
+
+def _patch(entry: dict[str, Any], taken: Iterator[memoryview], uploads: Mapping[str, Upload]) -> Patch:
+    base = entry.get("base")
+    patch = Patch(int(entry["size"]), None if base is None else (str(base[0]), int(base[1])))
+    name = entry.get("upload")
+    if name is None:
+        patch.runs = [(int(start), next(taken)) for start, _ in entry["runs"]]
+    elif name in uploads:
+        patch.upload = uploads[name]
+    elif base is None:
+        raise SaveFailed("no_base", "A large value did not arrive.")
+    return patch
 
 
 def lost_list(entries: Sequence[dict[str, Any]]) -> list[Lost]:

@@ -17,12 +17,12 @@ from holdfast.documents import Place, uri_of
 from holdfast.errors import Busy, HoldfastError, InvalidParams, KernelFailed
 from holdfast.execution import Execution, error_output, run_error
 from holdfast.kernel.wire import Message
-from holdfast.kernel_client import Emit, KernelClient
+from holdfast.kernel_client import CopyGone, Emit, KernelClient
 from holdfast.kernel_life import KernelLife
 from holdfast.protocol import Restored, Run, RunError, Saved
 from holdfast.runtimes.base import Death, Kernel, KernelDied
 from holdfast.runtimes.pool import KernelPool
-from holdfast.saver import Saver
+from holdfast.saver import Saver, Turn
 from holdfast.settings import Settings
 from holdfast.store.errors import StoreError
 from holdfast.verification import Verification
@@ -54,6 +54,7 @@ class Session:
         self._settings = settings
         self._emit = emit
         self._client = KernelClient(place, emit)
+        self._client.on_part = self.saver.take_part
         self._life = KernelLife(
             self._client,
             self.saver,
@@ -210,9 +211,10 @@ class Session:
         header = message.header
         status: protocol.RunStatus = header["status"]
         error = run_error(run, header.get("error"))
-        duration = float(header.get("seconds") or 0.0) * 1000
+        duration = run.took = float(header.get("seconds") or 0.0) * 1000
         if error is not None:
             self._client.output(run, error_output(error))
+        turn: Turn | None = None
         snapshot = header.get("snapshot")
         pending = snapshot == "pending"
         if status != "ok":
@@ -224,7 +226,7 @@ class Session:
             self.saver.note_unsaved()
             saved = Saved("off", version=self.saver.version, skipped=self.saver.skipped)
         elif pending:
-            saved = self.saver.pending()
+            saved, turn = self.saver.pending()
         elif snapshot is None:
             saved = self.saver.no_snapshot()
         else:
@@ -239,28 +241,57 @@ class Session:
             error=error,
         )
         self._life.worked()
-        if not pending:
+        if turn is None:
             self._client.current = None
             self._life.set_status("idle")
             self._resolve(outcome, result)
             return
         self._resolve(outcome, result)
-        assert run.captured is not None
-        try:
-            captured: Message = await run.captured
+        if header.get("copy"):
+            # The kernel itself is ready for the next run.
+            self._background.spawn(self._save_later(run, kernel, turn))
             self._client.current = None
             self._life.set_status("idle")
+        else:
+            await self._save_later(run, kernel, turn)
+
+    async def _save_later(self, run: Execution, kernel: Kernel, turn: Turn) -> None:
+        """Save the snapshot of a run that was answered before it was taken."""
+        try:
+            captured = await self._client.captured(run)
+            self._is_idle(run)
             if captured.header["snapshot"] is None:
                 self._announce_saved(run.run_id, self.saver.no_snapshot())
             else:
-                await self.saver.save_and_announce(captured.header["snapshot"], captured.buffers, run, kernel)
+                snapshot = captured.header["snapshot"]
+                await self.saver.save_and_announce(snapshot, captured.buffers, run, kernel, turn)
+        except CopyGone as gone:
+            logger.info("a copy of the kernel of %s ended before it had saved; the kernel saves", self.place.key)
+            self.saver.give_up(turn)
+            await self._save_instead(run, kernel, gone.seq)
         except KernelDied as died:
-            reason = f"The run's changes were not saved: {died.death.cause}."
-            self._announce_saved(run.run_id, Saved("failed", version=self.saver.version, reason=reason))
-            self._client.current = None
-            await self._life.revive()
+            self._say_not_saved(run, died)
+            if self._client.current is run:
+                self._client.current = None
+                await self._life.revive()
         finally:
-            self.saver.pending_over()
+            self.saver.give_up(turn)
+
+    async def _save_instead(self, run: Execution, kernel: Kernel, seq: int) -> None:
+        kernel.send({"type": "rejected", "seq": seq})
+        try:
+            self._announce_saved(run.run_id, await self.saver.capture(kernel))
+        except KernelDied as died:
+            self._say_not_saved(run, died)
+
+    def _say_not_saved(self, run: Execution, died: KernelDied) -> None:
+        reason = f"The run's changes were not saved: {died.death.cause}."
+        self._announce_saved(run.run_id, Saved("failed", version=self.saver.version, reason=reason))
+
+    def _is_idle(self, run: Execution) -> None:
+        if self._client.current is run:
+            self._client.current = None
+            self._life.set_status("idle")
 
     @staticmethod
     def _resolve(outcome: asyncio.Future[Run], result: Run) -> None:

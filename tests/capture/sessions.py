@@ -11,6 +11,7 @@ import types
 from typing import Any
 
 from _holdfast_kernel.capture.session import (  # type: ignore[import-not-found]
+    Component,
     RestoreOutcome,
     SavedComponent,
     SessionCapture,
@@ -36,6 +37,8 @@ class Session:
         self.capture = SessionCapture(self.module)
         self.store: Store = dict(store or {})
         self.outcome: RestoreOutcome | None = None
+        self.sent = 0
+        """Bytes of large buffers that snapshots sent."""
         if store is not None:
             self.outcome = self.capture.restore(list(store.values()), mode="replace", environment=environment)
 
@@ -68,14 +71,30 @@ class Session:
                 component.members,
                 component.fingerprint,
                 bytes(component.stream),
-                [memoryview(bytearray(buffer)) for buffer in component.buffers],
+                self._received(component),
             )
             # As in a kernel: once a frame is sent, nothing of ours shows live memory.
             component.buffers.clear()
+            component.large.clear()
         for gone in snapshot.removed:
             del self.store[gone]
         self.capture.committed(snapshot.seq)
         return snapshot
+
+    def _received(self, component: Component) -> list[memoryview]:
+        """Return a component's buffers as a store makes them of what is sent: of large ones only what changed."""
+        buffers = [bytearray(buffer) for buffer in component.buffers]
+        for large in component.large:
+            self.sent += sum(piece.nbytes for piece in large.pieces())
+            if large.base is None:
+                continue
+            before = self.store[component.id]
+            assert before.fingerprint == component.base
+            patched = bytearray(before.buffers[large.base])
+            for (start, end), piece in zip(large.runs, large.pieces(), strict=True):
+                patched[start:end] = piece
+            assert patched == buffers[large.position], "the parts that are sent do not make the value"
+        return [memoryview(buffer) for buffer in buffers]
 
     def value(self, expression: str) -> Any:
         """Evaluate an expression in the session, behind the capture's back."""

@@ -45,6 +45,10 @@ _HANDLED = tuple(
 """Signals for which programs install handlers in Python."""
 
 
+class TooSlow(BaseException):
+    """Pickling takes longer than the user is to wait: a copy of the process is to do it."""
+
+
 class TookTooLong(BaseException):
     """Raised in code of users and libraries that keeps a capture or a restore waiting; see `watchdog`."""
 

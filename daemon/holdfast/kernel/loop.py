@@ -54,13 +54,16 @@ def serve(config: dict[str, Any]) -> None:
     lifeline = config.get("lifeline_fd")
     if lifeline is not None:
         _hang_on(lifeline)
-    Kernel(channel, Pipes(config.get("stdout_fd", 1), config.get("stderr_fd", 2)), lifeline).serve()
+    lane = config.get("lane_fd")
+    if lane is not None:
+        os.set_inheritable(lane, False)
+    Kernel(channel, Pipes(config.get("stdout_fd", 1), config.get("stderr_fd", 2)), lifeline, lane).serve()
 
 
 class Kernel:
     """The process: its threads, its signals, its children, its end."""
 
-    def __init__(self, channel: Channel, pipes: Pipes, lifeline: int | None = None) -> None:
+    def __init__(self, channel: Channel, pipes: Pipes, lifeline: int | None = None, lane: int | None = None) -> None:
         self._channel = channel
         self._lifeline = lifeline
         self._pipes = pipes
@@ -69,7 +72,7 @@ class Kernel:
         self._interrupts = Interrupts(lambda: self._wake.put(None))
         self._outbox = Outbox(channel, pipes, self._interrupts)
         self._desk = Desk(self._outbox)
-        self._session = Session(self._outbox, self._desk, lambda: bool(self._tasks))
+        self._session = Session(self._outbox, self._desk, lambda: bool(self._tasks), lane)
         self._closing = False
         self._forked = False
         self._cold = list(_WARM)
@@ -249,6 +252,7 @@ class Kernel:
         """In a forked child: it has our memory, but the session is its parent's."""
         self._forked = True
         self._outbox.abandon()
+        self._session.abandon()
         self._pipes.abandon()
         self._interrupts.abandon()
         if self._lifeline is not None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import look as look
 from .text import clean
+from .wire import LARGE
 
 if TYPE_CHECKING:
-    from .capture.session import Lost, SavedComponent, Snapshot
+    from .capture.session import Component, Lost, SavedComponent, Snapshot
 
 
 def saved_components(listed: list[dict[str, Any]], buffers: list[memoryview]) -> list[SavedComponent]:
@@ -58,27 +59,63 @@ def all_lost(components: list[dict[str, Any]], reason: str) -> list[dict[str, st
     ]
 
 
+PIECE = 4 << 20
+"""Bytes of one frame of a snapshot that is sent in pieces; a snapshot up to this size is one frame."""
+SendPart = Callable[[str, int, memoryview], None]
+
+
 def snapshot(
-    taken: Snapshot, namespace: Mapping[str, Any], cells: Mapping[str, int]
+    taken: Snapshot, namespace: Mapping[str, Any], cells: Mapping[str, int], send_part: SendPart
 ) -> tuple[dict[str, Any], list[Any]]:
-    """Return a snapshot as JSON and its buffers: for each component its stream, then its buffers."""
+    """Return a snapshot as JSON and its buffers: for each component its stream, then its buffers.
+
+    Of large buffers only what the store does not have is sent. What is too much for one frame is sent before, piece by
+    piece.
+
+    Args:
+        send_part: sends a piece, given the name of what it is part of, the offset there, and the bytes.
+    """
     changed, buffers = [], []
+    apart = sum(map(_weight, taken.changed)) > PIECE
     for component in taken.changed:
-        changed.append(
-            {
-                "id": component.id,
-                "members": list(component.members),
-                "fingerprint": component.fingerprint,
-                "buffers": len(component.buffers),
-                "summaries": {
-                    name: look.summarize(name, namespace[name], cells.get(name))
-                    for name in component.names
-                    if name in namespace
-                },
-            }
-        )
-        buffers.append(component.stream)
-        buffers.extend(component.buffers)
+        about: dict[str, Any] = {
+            "id": component.id,
+            "members": list(component.members),
+            "fingerprint": component.fingerprint,
+            "buffers": len(component.buffers),
+            "summaries": {
+                name: look.summarize(name, namespace[name], cells.get(name))
+                for name in component.names
+                if name in namespace
+            },
+        }
+        changed.append(about)
+        stream = memoryview(component.stream)
+        if apart and stream.nbytes >= LARGE:
+            about["stream"] = {"size": stream.nbytes, "upload": f"{taken.seq}.{component.id}.s"}
+            _send_in_parts(send_part, about["stream"]["upload"], stream, [(0, stream.nbytes)])
+        else:
+            buffers.append(component.stream)
+        if not component.large:
+            buffers.extend(component.buffers)
+            continue
+        about["large"] = []
+        large = {one.position: one for one in component.large}
+        for index, buffer in enumerate(component.buffers):
+            one = large.get(index)
+            if one is None:
+                buffers.append(buffer)
+                continue
+            entry: dict[str, Any] = {"index": index, "size": buffer.nbytes}
+            if one.base is not None:
+                entry["base"] = [component.base, one.base]
+            if apart:
+                entry["upload"] = f"{taken.seq}.{component.id}.{index}"
+                _send_in_parts(send_part, entry["upload"], one.view, one.runs)
+            else:
+                entry["runs"] = one.runs
+                buffers.extend(one.pieces())
+            about["large"].append(entry)
     header = {
         "seq": taken.seq,
         "full": taken.full,
@@ -91,3 +128,17 @@ def snapshot(
         "seconds": taken.seconds,
     }
     return header, buffers
+
+
+def _weight(component: Component) -> int:
+    """Return how many bytes of a component could be sent in pieces."""
+    if not component.large:
+        return len(component.stream)
+    return len(component.stream) + sum(end - start for one in component.large for start, end in one.runs)
+
+
+def _send_in_parts(send_part: SendPart, upload: str, view: memoryview, runs: list[tuple[int, int]]) -> None:
+    """Send what `runs` names, cut at the same places whatever it is: the store's chunks begin there."""
+    for start, end in runs:
+        for at in range(start, end, PIECE):
+            send_part(upload, at, view[at : min(at + PIECE, end)])

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from fnmatch import fnmatchcase
 from functools import partial
@@ -16,7 +16,7 @@ from typing import Any
 from . import look, plots, report
 from .ask import Desk
 from .document import Document
-from .interrupts import HERE, TookTooLong
+from .interrupts import HERE, TookTooLong, TooSlow
 from .loading import Loader
 from .outbox import Outbox
 from .run import Compiled, Runner
@@ -26,8 +26,12 @@ from .verifying import Verifier
 from .watchdog import Watchdog, Watched
 from .wire import Message
 
+LANDS_EVERY = 0.05
+"""Seconds between looks whether a copy of the process is done with a capture, while the kernel is idle."""
+COPY_AFTER = 0.03
+"""Seconds of the processor that a capture may take before a copy of the process is made for it."""
 PENDING_AFTER = 0.05
-"""Seconds that a capture may take before the run is answered without it."""
+"""Seconds that it may take before the run is answered without it, where there can be no copy."""
 
 
 class Session:
@@ -37,7 +41,7 @@ class Session:
     the frames it sends are its results.
     """
 
-    def __init__(self, outbox: Outbox, desk: Desk, has_work: Callable[[], bool]) -> None:
+    def __init__(self, outbox: Outbox, desk: Desk, has_work: Callable[[], bool], lane: int | None = None) -> None:
         self._outbox = outbox
         self._desk = desk
         self._interrupts = outbox.interrupts
@@ -57,6 +61,8 @@ class Session:
         self._verifier = Verifier(outbox, self._capture_lock)
         interrupted = partial(getattr, self._watchdog, "interrupted")
         self.loader = Loader(outbox, self._capture_lock, self._watched, interrupted, has_work)
+        self._copier: Any = None
+        self._lane = lane
 
     # -- the control thread
 
@@ -119,10 +125,13 @@ class Session:
     def attach(self, header: dict[str, Any]) -> None:
         """Become the session of a document."""
         from .capture.session import SessionCapture
+        from .copying import Copier
         from .makers import Makers
 
         self._document.attach(header.get("file"), header.get("cwd"), header.get("path0"))
         self._capture = SessionCapture(self._document.module)
+        self._capture.flights.on_landed = self._note_cells
+        self._copier = Copier(self._lane, self._outbox)
         self._makers = Makers(self._namespace)
         self.loader.attach(self._capture, self._note_sources)
         self.choose(header.get("limits") or {})
@@ -134,6 +143,11 @@ class Session:
 
         if self._capture is not None:
             self._capture.choose(Limits.from_json(limits))
+
+    def abandon(self) -> None:
+        """In a forked child of the user's: what belongs to the session is its parent's."""
+        if self._copier is not None:
+            self._copier.abandon()
 
     @property
     def is_attached(self) -> bool:
@@ -183,18 +197,73 @@ class Session:
         done["snapshot"] = None
         if made is not None:
             done["made"] = made
-        about = {"run": header["run"]}
         if status != "ok" or not header.get("persist", True):
             self._compare()
             self._outbox.send_in_order(done)
-        elif self._capture.expected_seconds() > PENDING_AFTER:
-            self._capturing = True
-            self._outbox.send_in_order({**done, "snapshot": "pending"})
-            self.capture(about, full=bool(header.get("full")), cell=header.get("cell"))
         else:
-            taken, buffers = self._snapshot(full=bool(header.get("full")), cell=header.get("cell"))
-            self._outbox.send_in_order({**done, **taken}, buffers)
+            self._save(header, done)
         return error
+
+    def _save(self, header: dict[str, Any], done: dict[str, Any]) -> None:
+        """Answer a run with a snapshot; with the promise of one where taking it takes longer than a moment."""
+        about, full, cell = {"run": header["run"]}, bool(header.get("full")), header.get("cell")
+        capture, copier = self._capture, self._copier
+        flying = bool(len(capture.flights)) and self._overlaps(full)
+        expected = capture.expected_seconds()
+        if expected <= COPY_AFTER and not flying:
+            seconds = COPY_AFTER if copier.is_enabled and capture.flights.is_possible() else None
+            try:
+                taken, buffers = self._snapshot(full=full, cell=cell, seconds=seconds)
+            except TooSlow:
+                expected = PENDING_AFTER
+            else:
+                self._outbox.send_in_order({**done, **taken}, buffers)
+                return
+        copyable = capture.flights.is_possible() and copier.is_possible(capture.expected_bytes())
+        if not copyable and expected < PENDING_AFTER:
+            taken, buffers = self._snapshot(full=full, cell=cell)
+            self._outbox.send_in_order({**done, **taken}, buffers)
+            return
+        self._capturing = True
+        self._outbox.send_in_order({**done, "snapshot": "pending", "copy": copyable})
+        if not (copyable and self._copy(about, full, cell)):
+            self.capture(about, full=full, cell=cell)
+
+    def _overlaps(self, full: bool) -> bool:
+        with self._capture_lock:
+            self._apply_verdicts()
+            self._capture.flights.land()
+            return bool(self._capture.flights.overlaps(full=full))
+
+    def _copy(self, about: dict[str, Any], full: bool, cell: int | None) -> bool:
+        """Have a copy of this process take the snapshot and send it; whether there is one."""
+        try:
+            if full:
+                self.loader.load_all()
+            with self._capture_lock, self._watched():
+                self._apply_verdicts()
+                flight = self._capture.flights.prepare(full=full, run=self._outbox.run, cell=cell)
+                if self._copier.make(self._capture, flight, about, self._snapshot_in_copy):
+                    self._capture.flights.depart(flight)
+                    return True
+                self._capture.flights.cancel(flight)
+                return False
+        except (Exception, TookTooLong) as error:  # noqa: BLE001 - a fault of ours: it is saved here instead
+            self._outbox.log("error", f"no copy of the process could save: {trace(error)}")
+            return False
+        finally:
+            self._capturing = False
+
+    def _snapshot_in_copy(self, flight: Any, send_part: report.SendPart) -> tuple[dict[str, Any], list[Any]]:
+        taken = self._capture.flights.work(flight)
+        self._note_cells(flight.cell, taken.names_changed)
+        snapshot, buffers = report.snapshot(taken, self._namespace, self._cells, send_part)
+        self._say_what_made(snapshot)
+        return {"snapshot": snapshot}, buffers
+
+    def _note_cells(self, cell: int | None, names: Iterable[str]) -> None:
+        if cell is not None:
+            self._cells.update(dict.fromkeys(names, cell))
 
     def _execute_again(self, header: dict[str, Any]) -> tuple[BaseException | None, list[str]]:
         """Run a cell to make variables that are missing; all else is what it was afterwards, if it fails these, too."""
@@ -288,7 +357,9 @@ class Session:
         taken, buffers = self._snapshot(full=full, cell=cell, unfaithful=unfaithful)
         self._outbox.send({"type": "captured", **about, **taken}, buffers)
 
-    def _snapshot(self, *, full: bool, cell: int | None, unfaithful: bool = False) -> tuple[dict[str, Any], list[Any]]:
+    def _snapshot(
+        self, *, full: bool, cell: int | None, unfaithful: bool = False, seconds: float | None = None
+    ) -> tuple[dict[str, Any], list[Any]]:
         self._capturing = True
         try:
             if full:
@@ -298,10 +369,9 @@ class Session:
                 if unfaithful and not full:
                     taken = self._capture.take_unfaithful(self._outbox.run)
                 else:
-                    taken = self._capture.take(full=full, run=self._outbox.run)
-            if cell is not None:
-                self._cells.update(dict.fromkeys(taken.names_changed, cell))
-            snapshot, buffers = report.snapshot(taken, self._namespace, self._cells)
+                    taken = self._capture.take(full=full, run=self._outbox.run, seconds=seconds)
+            self._note_cells(cell, taken.names_changed)
+            snapshot, buffers = report.snapshot(taken, self._namespace, self._cells, self._send_part)
             self._say_what_made(snapshot)
             return {"snapshot": snapshot}, buffers
         except (Exception, TookTooLong) as error:  # noqa: BLE001 - a fault of ours: the run stands, nothing is saved
@@ -309,6 +379,9 @@ class Session:
             return {"snapshot": None, "captureError": clean(describe(error))}, []
         finally:
             self._capturing = False
+
+    def _send_part(self, upload: str, offset: int, piece: memoryview) -> None:
+        self._outbox.send({"type": "part", "upload": upload, "offset": offset}, [piece])
 
     def _say_what_made(self, snapshot: dict[str, Any]) -> None:
         if snapshot["skipped"]:
@@ -369,12 +442,19 @@ class Session:
 
     def idle_seconds(self) -> float | None:
         """Return after how many seconds without a message `use_idle_time` is to be called; None: not at all."""
-        waits = (self.loader.idle_seconds(), self._verifier.idle_seconds(self._capture))
+        waits = (self.loader.idle_seconds(), self._verifier.idle_seconds(self._capture), self._lands_in())
         return min((seconds for seconds in waits if seconds is not None), default=None)
+
+    def _lands_in(self) -> float | None:
+        return LANDS_EVERY if self._capture is not None and len(self._capture.flights) else None
 
     def use_idle_time(self) -> None:
         """Load what waits, try whether what was saved comes back; in a copy of this process this does not return."""
         self.loader.work()
+        if self._lands_in() is not None:
+            with self._capture_lock:
+                self._apply_verdicts()
+                self._capture.flights.land()
         if self._verifier.idle_seconds(self._capture) is not None:
             self._verifier.work(self._capture)
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import stat
 import sys
 import threading
 import warnings
 from typing import Any, NoReturn
 
+from .copies import can_fork, close_connections, fork_silently, withdraw
 from .outbox import Outbox
 
 IDLE_AFTER = 0.3
@@ -26,8 +26,6 @@ TIME_LIMIT = 10.0
 """Seconds after which a copy is ended, whatever it is at."""
 MAX_BYTES = 256 << 20
 """What one copy loads at most, unless a single component is larger: it takes memory of its own."""
-_UNSAFE = frozenset({"cupy", "jax", "jaxlib", "mpi4py", "pyopencl", "pyspark", "ray", "tensorflow"})
-"""Modules with threads or devices that a forked copy can't use."""
 
 
 class Verifier:
@@ -67,7 +65,7 @@ class Verifier:
                 self._outbox.send({"type": "verified", "id": request})
 
     def _begin(self, capture: Any) -> None:
-        possible = _can_fork()
+        possible = can_fork()
         with self._lock:
             self._left = [*(self._left if possible else ()), *capture.checks(possible=possible)]
         if not self._left:
@@ -115,7 +113,7 @@ class _Copy:
         read, write = os.pipe()
         os.set_blocking(read, False)
         try:
-            pid = _fork_silently()
+            pid = fork_silently()
         except OSError:
             os.close(read)
             os.close(write)
@@ -147,30 +145,6 @@ class _Copy:
         return True
 
 
-def _fork_silently() -> int:
-    """Fork; from 3.12 on Python warns of threads, of which the copy has none."""
-    # Not with the functions for filters: they make warnings that were shown once appear again.
-    quiet = ("ignore", None, DeprecationWarning, None, 0)
-    warnings.filters.insert(0, quiet)  # type: ignore[attr-defined]
-    try:
-        return os.fork()
-    finally:
-        warnings.filters.remove(quiet)  # type: ignore[attr-defined]
-
-
-def _can_fork() -> bool:
-    """Whether a copy of this process can be made, and would be able to do what this one can."""
-    # macOS has fork, and system libraries which do not survive it.
-    if sys.platform != "linux" or not hasattr(os, "fork") or not _UNSAFE.isdisjoint(sys.modules):
-        return False
-    if signal.getsignal(signal.SIGCHLD) not in (signal.SIG_DFL, None):
-        # Somebody counts this process's children.
-        return False
-    torch: Any = sys.modules.get("torch")
-    cuda = getattr(torch, "cuda", None)
-    return cuda is None or not cuda.is_initialized()
-
-
 # -- in the copy
 
 
@@ -186,46 +160,25 @@ def _try_all(capture: Any, checks: list[Any], pipe: int) -> NoReturn:
 
 def _withdraw(pipe: int) -> None:
     """Become a process that does no harm: silent, without connections, in nobody's way, and of limited life."""
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
-    signal.setitimer(signal.ITIMER_REAL, TIME_LIMIT)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(nowhere, descriptor)
+    nowhere = withdraw(TIME_LIMIT)
     sys.stdout = sys.stderr = open(nowhere, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - to the end
-    _let_go_of_files(pipe, nowhere)
-    os.nice(10)
-    # If memory runs short, this process is the one to end.
-    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as adjust:  # noqa: PTH123 - a cell may patch pathlib
-        adjust.write("1000")
-    import gc
-
-    gc.disable()
+    tracker: Any = sys.modules.get("multiprocessing.resource_tracker")
+    # Another one would be started, and take what the session shares for left behind.
+    tracked = None if tracker is None else tracker._resource_tracker._fd
+    close_connections({pipe} if tracked is None else {pipe, tracked})
+    _open_files_anew({0, 1, 2, nowhere}, nowhere)
     warnings.simplefilter("ignore")
     logging: Any = sys.modules.get("logging")
     if logging is not None:
         logging.disable(logging.CRITICAL)
-    torch: Any = sys.modules.get("torch")
-    if torch is not None:
-        # The threads that it had are not there.
-        torch.set_num_threads(1)
 
 
-def _let_go_of_files(pipe: int, nowhere: int) -> None:
-    """Share no open file with the session: no position to move, no buffer to write out, no end to hold open."""
-    kept = {0, 1, 2, pipe, nowhere}
-    tracker: Any = sys.modules.get("multiprocessing.resource_tracker")
-    if tracker is not None and tracker._resource_tracker._fd is not None:
-        # Another one would be started, and take what the session shares for left behind.
-        kept.add(tracker._resource_tracker._fd)
+def _open_files_anew(kept: set[int], nowhere: int) -> None:
+    """Share no open file with the session: no position to move, no buffer to write out."""
     for descriptor in {int(name) for name in os.listdir("/proc/self/fd")} - kept:  # noqa: PTH208 - just the names
         # The descriptor of the listing itself is gone.
         with contextlib.suppress(OSError):
-            mode = os.fstat(descriptor).st_mode
-            if stat.S_ISSOCK(mode) or stat.S_ISFIFO(mode):
-                os.close(descriptor)
-            elif stat.S_ISREG(mode):
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
                 _open_anew(descriptor, nowhere)
 
 

@@ -34,6 +34,10 @@ SCRATCH = 1 << 16
 """Bytes received at a time between large frames."""
 JOINED = 1 << 12
 """Bytes of buffers up to which a frame is put together in one piece: cheaper to copy than to hand over apart."""
+LARGE = 1 << 20
+"""Buffers of snapshots from this size on (bytes) may be sent in parts, of which each begins on a boundary of chunks."""
+CHUNK = 1 << 18
+"""Bytes; what the store cuts large buffers into."""
 ALIGNMENT = 16
 """Of buffers in a frame; what memory allocators give, so what arrays have that were made in a process."""
 IOV_BATCH = 64

@@ -6,7 +6,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from holdfast.kernel.wire import Message
 
@@ -32,6 +32,23 @@ class KernelDied(Exception):
         self.death = death
 
 
+class FrameSource(Protocol):
+    """A connection that frames come by."""
+
+    def hold_frames(self) -> None:
+        """Stop taking frames."""
+
+    def resume_frames(self) -> None:
+        """Take frames again."""
+
+
+class CopySource(FrameSource, Protocol):
+    """The connection of a copy of a kernel."""
+
+    about: dict[str, Any]
+    """The run that it saves, and the number of its snapshot."""
+
+
 class Kernel(ABC):
     """One kernel process. All methods are called on the event loop.
 
@@ -47,6 +64,9 @@ class Kernel(ABC):
     def __init__(self) -> None:
         self.on_message: Callable[[Message], None] = lambda message: None
         self.on_stream: Callable[[StreamName, str], None] = lambda name, text: None
+        self.on_copy_message: Callable[[CopySource, Message], None] = lambda copy, message: None
+        """Called for each frame of a copy that the kernel made of itself to save."""
+        self.on_copy_gone: Callable[[CopySource], None] = lambda copy: None
         self.on_exit: Callable[[Death], None] = lambda death: None
         self.death: Death | None = None
         self.ready: dict[str, Any] = {}
@@ -90,6 +110,12 @@ class Kernel(ABC):
     @abstractmethod
     def resume_output(self) -> None:
         """Take output again."""
+
+    def hold_frames(self) -> None:  # noqa: B027 - a runtime whose frames are small need not
+        """Stop taking frames: a kernel that sends on will wait."""
+
+    def resume_frames(self) -> None:  # noqa: B027 - as above
+        """Take frames again."""
 
     @abstractmethod
     async def stop(self, timeout: float) -> None:

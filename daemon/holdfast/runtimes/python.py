@@ -23,6 +23,7 @@ from holdfast import kernel as kernel_package
 from holdfast.errors import KernelFailed
 from holdfast.kernel.wire import Decoder, Message, WireError, encode
 from holdfast.runtimes.base import Death, Kernel, StreamName
+from holdfast.runtimes.copies import Copies
 from holdfast.runtimes.death import count_oom_kills, explain, resident_memory
 
 KERNEL_MAIN = Path(kernel_package.__file__).parent / "__main__.py"
@@ -37,6 +38,10 @@ SEND_DELAY = 0.02
 """Seconds that a frame nobody waits for may lie: waking the kernel for it alone would delay the next run."""
 STREAM_DELAY = 0.01
 """Seconds for which small pieces of output are gathered, so that a million prints are not a million notifications."""
+
+
+_COPIES = sys.platform == "linux"
+"""Whether kernels can save in copies of themselves: macOS has fork, and system libraries which do not survive it."""
 
 
 @functools.cache
@@ -120,6 +125,7 @@ class PythonKernel(Kernel):
         self._exited = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
+        self._copies: Copies | None = None
 
     # ------------------------------------------------------------------ start
 
@@ -165,6 +171,7 @@ class PythonKernel(Kernel):
         loop = asyncio.get_running_loop()
         self._oom_kills = count_oom_kills() or 0
         ours, theirs = socket.socketpair()
+        lane, their_lane = socket.socketpair() if _COPIES else (None, None)
         reads: list[int] = []
         writes: list[int] = []
         try:
@@ -182,14 +189,16 @@ class PythonKernel(Kernel):
                     "stderr_fd": 2,
                     "crash_fd": crash,
                     "lifeline_fd": _lifeline(),
+                    "lane_fd": None if their_lane is None else their_lane.fileno(),
                 }
             )
+            lanes = () if their_lane is None else (their_lane.fileno(),)
             self._process = subprocess.Popen(
                 [self.interpreter, str(KERNEL_MAIN), arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=writes[0],
                 stderr=writes[1],
-                pass_fds=[theirs.fileno(), crash, _lifeline()],
+                pass_fds=[theirs.fileno(), crash, _lifeline(), *lanes],
                 cwd=folder if folder.is_dir() else None,
                 start_new_session=True,
             )
@@ -197,9 +206,13 @@ class PythonKernel(Kernel):
             for descriptor in reads:
                 os.close(descriptor)
             ours.close()
+            if lane is not None:
+                lane.close()
             raise
         finally:
             theirs.close()
+            if their_lane is not None:
+                their_lane.close()
             for descriptor in writes:
                 os.close(descriptor)
         names: tuple[StreamName, StreamName] = ("stdout", "stderr")
@@ -210,6 +223,8 @@ class PythonKernel(Kernel):
         ours.setblocking(False)
         self._transport, _ = await loop.create_connection(lambda: _FrameProtocol(self), sock=ours)
         self._transport.set_write_buffer_limits(high=WRITE_AHEAD)
+        if lane is not None:
+            self._copies = Copies(lane, self)
         self._watch_exit(loop)
 
     def _watch_exit(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -326,6 +341,14 @@ class PythonKernel(Kernel):
             for descriptor, pipe in self._pipes.items():
                 asyncio.get_running_loop().add_reader(descriptor, self._read_pipe, pipe)
 
+    def hold_frames(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume_frames(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
     # ------------------------------------------------------------------ the end
 
     def interrupt(self) -> None:
@@ -360,6 +383,8 @@ class PythonKernel(Kernel):
         self._flush_batch()
         if self._transport is not None:
             self._transport.abort()
+        if self._copies is not None:
+            self._copies.close()
         report = ""
         if self._crash_file is not None:
             self._crash_file.seek(0)

@@ -237,6 +237,13 @@ class Catalog:
         """Note how far a pack is filled."""
         self._db.execute("INSERT OR REPLACE INTO packs VALUES (?, ?, ?)", (number, kind, used))
 
+    def extend_pack(self, number: int, kind: int, used: int) -> None:
+        """Note how far a pack is filled at least."""
+        self._db.execute(
+            "INSERT INTO packs VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET used = max(used, excluded.used)",
+            (number, kind, used),
+        )
+
     def data_version(self) -> int:
         """Return a number that changes when another connection writes."""
         try:  # asked by every commit, and `translated` takes as long as the question

@@ -23,8 +23,9 @@ from .blobs import (
     Location,
     compress,
 )
+from .errors import SaveFailed
 from .packs import ALIGNMENT, CHUNK_RECORD, CHUNK_SIZE, RAW, ZSTD, extent_header, record_header
-from .records import Buffer
+from .records import Buffer, Patch
 
 ALIGNED_MIN = 16 * ALIGNMENT
 """Raw chunks from here on lie on page boundaries, so that they can be mapped; the padding is at most a sixteenth."""
@@ -68,9 +69,19 @@ class ChunkWriter:
         self._bulk = bulk
         self._own: set[bytes] = set()
 
-    def add_content(self, stream: Buffer, buffers: Sequence[Buffer]) -> tuple[bytes, int, bytes]:
-        """Store a component's bytes; return its digest, its size, and its encoded content."""
-        refs = [self.add(stream), *(self.add(buffer) for buffer in buffers)]
+    def add_content(
+        self, stream: Buffer | Patch, buffers: Sequence[Buffer | Patch], base: Callable[[Patch], list[bytes]]
+    ) -> tuple[bytes, int, bytes]:
+        """Store a component's bytes; return its digest, its size, and its encoded content.
+
+        Args:
+            stream: the pickle.
+            buffers: what it has out of band.
+            base: returns the digests of the chunks that a patch is based on.
+        """
+        refs = [
+            self.add_patch(blob, base) if isinstance(blob, Patch) else self.add(blob) for blob in (stream, *buffers)
+        ]
         manifest = b"".join(ref.encode() for ref in refs)
         digest = blake3(manifest).digest()
         size = sum(ref.size for ref in refs)
@@ -88,12 +99,46 @@ class ChunkWriter:
             digest = blake3(view).digest()
             self._add_chunks(view, [digest])
             return BlobRef(size, 0, digest)
+        return self._tree(size, self.add_pieces(view))
+
+    def add_pieces(self, view: memoryview) -> list[bytes]:
+        """Store the chunks of a large blob, or of a part of one; return their digests."""
         digests: list[bytes] = []
-        for start in range(0, size, CHUNK_SIZE * FANOUT):
+        for start in range(0, view.nbytes, CHUNK_SIZE * FANOUT):
             window = view[start : start + CHUNK_SIZE * FANOUT]
             pieces = [blake3(window[at : at + CHUNK_SIZE]).digest() for at in range(0, window.nbytes, CHUNK_SIZE)]
             self._add_chunks(window, pieces)
             digests += pieces
+        return digests
+
+    def add_patch(self, patch: Patch, base: Callable[[Patch], list[bytes]]) -> BlobRef:
+        """Store a blob of which only parts are at hand.
+
+        Raises:
+            SaveFailed: its base is not known, or a part was lost.
+        """
+        count = -(-patch.size // CHUNK_SIZE)
+        digests: list[bytes | None] = [None] * count if patch.base is None else [*base(patch)]
+        for offset, data in patch.runs:
+            first = offset // CHUNK_SIZE
+            pieces = self.add_pieces(memoryview(data).cast("B"))
+            digests[first : first + len(pieces)] = pieces
+        upload = patch.upload
+        if upload is not None:
+            if upload.failure is not None:
+                raise upload.failure
+            for index, digest in upload.digests.items():
+                digests[index] = digest
+            self.rows += upload.rows
+            self.written += upload.written
+        whole = [digest for digest in digests if digest is not None]
+        if len(whole) != count or len(digests) != count:
+            raise SaveFailed("no_base", "A part of a large value did not arrive.")
+        patch.digests = whole
+        return self._tree(patch.size, whole)
+
+    def _tree(self, size: int, digests: list[bytes]) -> BlobRef:
+        """Store the lists above the chunks of a blob; return the reference to the topmost."""
         level = 0
         while len(digests) > 1:
             lists = [b"".join(digests[at : at + FANOUT]) for at in range(0, len(digests), FANOUT)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import secrets
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -17,7 +18,8 @@ from .encoding import VersionParts, dumps, encode_delta, encode_fields, event_re
 from .errors import Damaged, NoSuchVersion, SaveFailed, StoreError, Untrusted
 from .listings import Listings
 from .packs import CHUNK_SIZE
-from .records import HEAD, Buffer, Change, ComponentEntry, Head, VersionRecord
+from .patching import Bases, Upload
+from .records import HEAD, Buffer, Change, ComponentContent, ComponentEntry, Head, Patch, VersionRecord
 from .rows import SessionRow, VersionRow, from_blob, to_blob, version_id
 
 BASE_EVERY = 64
@@ -43,6 +45,7 @@ class Committer:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._short_environment: dict[str, Any] | None = None
+        self._bases = Bases(core)
         self._verified: dict[bytes, VersionRow] = {}
         """For each session (by uuid) a version whose whole chain was verified in this process."""
         self._listings = Listings()
@@ -55,8 +58,14 @@ class Committer:
         try:
             writer = ChunkWriter(pin.known, bulk)
             stored = []
+            ends: dict[int, int] = {}
             for component in change.changed:
-                digest, size, content = writer.add_content(component.stream, component.buffers)
+                patches = _patches(component)
+                for patch in patches:
+                    self._take_upload(patch, ends)
+                digest, size, content = writer.add_content(
+                    component.stream, component.buffers, functools.partial(self._base, key, parent, component.id)
+                )
                 stored.append(
                     _Stored(
                         component.id,
@@ -76,12 +85,17 @@ class Committer:
                 if small and not synced and not change.full:
                     meta = self._defer(key, parent, change, stored, fields, writer)
                 if meta is None:
-                    meta = self._commit(key, parent, change, stored, fields, writer, synced, bulk)
-                row = core.heads[key][1]
+                    meta = self._commit(key, parent, change, stored, fields, writer, synced, bulk, ends)
+                session, row = core.heads[key]
         finally:
             bulk.release()
             pin.release()
         core.heal(writer.rows)
+        for component in change.changed:
+            if digests := {
+                index: buffer.digests for index, buffer in enumerate(component.buffers) if isinstance(buffer, Patch)
+            }:
+                self._bases.note(session, component.id, component.fingerprint, digests)
         return VersionRecord(
             version=row.number,
             parent=row.parent,
@@ -154,10 +168,11 @@ class Committer:
         writer: ChunkWriter,
         synced: bool,
         bulk: BulkWrites,
+        ends: dict[int, int],
     ) -> dict[str, Any]:
         """Write a version to log and catalog; return its metadata."""
         core = self._core
-        with core.writing(durable=synced, bulk=bulk):
+        with core.writing(durable=synced, bulk=bulk, ends=ends):
             session = core.catalog.live(to_blob(key))
             created = session is None
             if session is None:
@@ -206,6 +221,31 @@ class Committer:
         return new
 
     # ------------------------------------------------------------------ parts of a commit
+
+    def upload(self) -> Upload:
+        """See `Store.upload`."""
+        return Upload(self._core)
+
+    def _take_upload(self, patch: Patch, ends: dict[int, int]) -> None:
+        upload = patch.upload
+        if upload is None:
+            return
+        if upload.core is not self._core:
+            raise SaveFailed("no_base", "A large value was sent to a state folder that is gone.")
+        for number, end in upload.ends.items():
+            ends[number] = max(end, ends.get(number, 0))
+
+    def _base(self, key: str, parent: int | Head | None, component: str, patch: Patch) -> list[bytes]:
+        core = self._core
+        with core.lock:
+            if key in core.heads:
+                session: SessionRow | None = core.heads[key][0]
+            else:
+                with core.reading():
+                    session = core.catalog.live(to_blob(key))
+            if session is not None and parent is not HEAD:
+                session = session._replace(head=parent)
+            return self._bases.find(session, component, patch)
 
     def _parent(self, session: SessionRow, number: int | None, full: bool) -> VersionRow | None:
         """Return the version to build on.
@@ -319,6 +359,10 @@ class Committer:
         )
         moved = session._replace(head=number, tip=number, next=number + 1, written=session.written + row.written)
         return NewVersion(moved, row, delta, writer.rows)
+
+
+def _patches(component: ComponentContent) -> list[Patch]:
+    return [blob for blob in (component.stream, *component.buffers) if isinstance(blob, Patch)]
 
 
 def _is_base_due(above: VersionRow, delta: bytes) -> bool:

@@ -8,7 +8,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
@@ -211,6 +211,11 @@ class Core:
     def _note_rotten(self, digest: bytes) -> None:
         self._rotten.add(digest)
 
+    def note_unsynced(self, packs: Sequence[int]) -> None:
+        """These packs were written to."""
+        with self.lock:
+            self._unsynced.update(packs)
+
     def heal(self, rows: Sequence[tuple[bytes, Location]]) -> None:
         """Chunks were stored anew."""
         self._rotten.difference_update(digest for digest, _ in rows)
@@ -218,12 +223,15 @@ class Core:
     # ------------------------------------------------------------------ writing
 
     @contextlib.contextmanager
-    def writing(self, *, durable: bool = False, bulk: BulkWrites | None = None) -> Iterator[None]:
+    def writing(
+        self, *, durable: bool = False, bulk: BulkWrites | None = None, ends: Mapping[int, int] | None = None
+    ) -> Iterator[None]:
         """One transaction, with the pack bytes it needs written before it; all of it or nothing visible.
 
         Args:
             durable: on the disk when this returns, with everything before it.
             bulk: large chunks which the transaction needs.
+            ends: how far bulk packs were filled before with what it needs.
 
         Raises:
             SaveFailed: nothing of it happened.
@@ -237,6 +245,8 @@ class Core:
                     yield
                     self._write_events()
                     self._settle_lengths(self.log.kind, self.log.touched)
+                    for number, end in (ends or {}).items():
+                        self.catalog.extend_pack(number, self.bulk.kind, end)
                     if bulk is not None:
                         self._settle_lengths(self.bulk.kind, bulk.touched)
                     if durable:

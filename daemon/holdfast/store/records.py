@@ -5,7 +5,10 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from .patching import Upload
 
 Buffer = bytes | bytearray | memoryview
 """Anything whose bytes can be kept; memoryviews have to be contiguous."""
@@ -24,6 +27,31 @@ HEAD: Final = Head.HEAD
 """As the parent of a commit: whatever the session's head is then, nothing if it has none."""
 
 
+@dataclass(slots=True)
+class Patch:
+    """A large buffer of which only parts are at hand; all of them begin and end on the boundaries of chunks.
+
+    Attributes:
+        size: of the whole buffer, in bytes.
+        base: what it is like where no part says something else: the fingerprint of the component as it was committed,
+            and which of its buffers. None: the parts are all of it.
+        runs: parts, each with its offset.
+        upload: parts that were written before.
+        digests: of its chunks, known once it is stored.
+    """
+
+    size: int
+    base: tuple[str, int] | None = None
+    runs: list[tuple[int, Buffer]] = field(default_factory=list)
+    upload: Upload | None = None
+    digests: list[bytes] = field(default_factory=list)
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes are at hand."""
+        return sum(memoryview(data).nbytes for _, data in self.runs)
+
+
 @dataclass(frozen=True, slots=True)
 class ComponentContent:
     """Variables that share objects, pickled together: one stream and its out-of-band buffers."""
@@ -32,8 +60,8 @@ class ComponentContent:
     members: tuple[str, ...]
     fingerprint: str
     """The kernel's own digest; kept and handed back, never looked into."""
-    stream: Buffer
-    buffers: Sequence[Buffer]
+    stream: Buffer | Patch
+    buffers: Sequence[Buffer | Patch]
     summaries: dict[str, Summary] = field(default_factory=dict)
     """One per visible name."""
 

@@ -20,6 +20,7 @@ from .folder import SESSIONS_NAME
 from .layout import Layout, OpenPacks, layout_of
 from .ledger import Gap, VersionStub
 from .opening import open_core
+from .patching import Upload
 from .places import Places
 from .reading import damaged_content
 from .records import HEAD, Change, ComponentContent, ComponentEntry, Head, Problem, TrashedSession, VersionRecord
@@ -76,6 +77,13 @@ class Store:
                 a change against it is worthless; a full change is not.
         """
         return self._committer.commit(key, change, parent, synced)
+
+    def upload(self) -> Upload:
+        """Begin to take in a large buffer piece by piece, before the commit that it belongs to.
+
+        The commit has it as the `upload` of a `Patch`. Use it in one thread at a time.
+        """
+        return self._committer.upload()
 
     @property
     def unsettled(self) -> int:

@@ -6,7 +6,10 @@ import os
 import types
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from .pages import Large, Memory
 
 Node = TypeVar("Node")
 
@@ -103,6 +106,8 @@ class Component:
         buffers: views of live memory; they must be sent before user code runs again.
         names: the members that are variables.
         refs: hidden members of other components that this one points to and can't be loaded without.
+        large: the buffers of which only parts are sent, or in pieces.
+        base: fingerprint of what the store has of the component, which the parts are to be put into.
     """
 
     id: str
@@ -112,6 +117,13 @@ class Component:
     buffers: list[memoryview]
     names: tuple[str, ...]
     refs: tuple[str, ...] = ()
+    large: list[Large] = field(default_factory=list)
+    base: str | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of stream and buffers."""
+        return len(self.stream) + sum(buffer.nbytes for buffer in self.buffers)
 
 
 @dataclass
@@ -132,6 +144,7 @@ class Record:
         seconds: what pickling and hashing it took.
         kept: the saved form, for a component that could not be loaded here and must not be lost.
         dropped: callbacks that it was saved without.
+        memory: its large buffers as they were when it was captured.
     """
 
     id: str
@@ -149,6 +162,7 @@ class Record:
     seconds: float = 0.0
     kept: SavedComponent | None = None
     dropped: tuple[Lost, ...] = ()
+    memory: Memory | None = None
 
 
 @dataclass(frozen=True)
@@ -172,6 +186,8 @@ class Partition:
         """Components that callbacks were left out of."""
         self.is_patient = False
         """Whether there are components of which is not known yet what they point to."""
+        self.hold = False
+        """Something may come to point at definitions that nothing points at: `collect` drops none."""
 
     def add(self, record: Record) -> None:
         """Add a component, in place of the one with its id."""
@@ -216,7 +232,7 @@ class Partition:
     def collect(self) -> list[Record]:
         """Drop the components of definitions which no variable leads to; return them."""
         dropped: list[Record] = []
-        while self.unpointed and not self.is_patient:
+        while self.unpointed and not self.is_patient and not self.hold:
             record = self.home.get(self.unpointed.pop())
             if record is None or record.kept is not None or not all(map(self._is_loose, record.members)):
                 continue

@@ -91,6 +91,10 @@ class Definitions:
         self._hidden[key] = (reference, hidden)
         self._objects[hidden] = reference
 
+    def known(self) -> set[str]:
+        """Return the hidden ids of all that live."""
+        return set(self._objects)
+
     def object_of(self, hidden: str) -> Any:
         """Return the living definition with this hidden id, or None."""
         reference = self._objects.get(hidden)

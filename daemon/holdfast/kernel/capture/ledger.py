@@ -42,17 +42,51 @@ class Ledger:
         names = self._names_removed_again.union(touched) & self._saved_names
         return sorted(components), sorted(name for name in names if name not in partition.home)
 
-    def sent(self, changed: list[str], removed: list[str], names: list[str], names_removed: list[str]) -> int:
-        """Take note of a snapshot; return its number."""
+    def reserve(self, names: Iterable[str]) -> int:
+        """Return the number of a snapshot that a copy of the process takes, maybe of these variables."""
         self._seq += 1
+        self._under_way[self._seq] = _Sent([], [], frozenset(names), [])
+        return self._seq
+
+    def landed(
+        self,
+        seq: int,
+        changed: list[str],
+        removed: list[str],
+        names: list[str],
+        names_removed: list[str],
+        *,
+        answered: bool,
+    ) -> None:
+        """Take note of what a copy has sent."""
+        self._note(seq, changed, removed, names, names_removed)
+        if answered:
+            self.committed(seq)
+
+    def remove_again(self, removed: Iterable[str]) -> None:
+        """Components are gone, and no snapshot has said so."""
+        self._removed_again.update(removed)
+
+    def sent(
+        self, changed: list[str], removed: list[str], names: list[str], names_removed: list[str], seq: int | None = None
+    ) -> int:
+        """Take note of a snapshot; return its number, a new one if it has none."""
+        if seq is None:
+            self._seq += 1
+            seq = self._seq
         self._removed_again.clear()
         self._names_removed_again.clear()
+        self._note(seq, changed, removed, names, names_removed)
+        return seq
+
+    def _note(
+        self, seq: int, changed: list[str], removed: list[str], names: list[str], names_removed: list[str]
+    ) -> None:
         self._stored.update(changed)
         self._stored.difference_update(removed)
         self._saved_names.update(names)
         self._saved_names.difference_update(names_removed)
-        self._under_way[self._seq] = _Sent(changed, removed, frozenset(names), names_removed)
-        return self._seq
+        self._under_way[seq] = _Sent(changed, removed, frozenset(names), names_removed)
 
     def committed(self, seq: int) -> None:
         """The store has a snapshot."""

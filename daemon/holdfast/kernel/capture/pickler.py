@@ -11,6 +11,7 @@ import enum
 import io
 import pickle
 import sys
+import time
 import types
 from collections import Counter
 from collections.abc import Callable, Sequence, Sized
@@ -18,11 +19,13 @@ from dataclasses import dataclass
 from itertools import compress
 from typing import Any
 
+from ..interrupts import TooSlow
 from . import arrays, frames, rebuild, recipes, reducers
 from .components import DEFINITION as DEFINITION_PREFIX
 from .components import KEPT, Lost, is_visible
 from .definitions import TYPE_VARIABLES, Definitions
 from .kinds import COUNTED, DEFINITION, TIES, Kinds, is_importable_type, module_of, set_free
+from .pages import Pages
 from .recipes import hashed
 from .recipes.loose import loose_parts
 from .recipes.registered import VARIABLE as REGISTRATIONS
@@ -33,6 +36,8 @@ from .sources import Source, Sources
 PROTOCOL = 5
 MOST_LEVELS = 3000
 """Levels of recursion that fit on the stack of a main thread, whatever the session's own limit is."""
+_LOOKS_EVERY = 200
+"""Objects met between looks at the clock, which takes longer than many of them."""
 _WITH_STATE_SETTER = 6
 _COUNTED_ROOTS = frozenset({"ndarray", "DataFrame", "Series"})
 """Types whose instances keep references of their own to their parts, but not to themselves."""
@@ -52,6 +57,14 @@ class NotPicklable(Exception):
         self.member = member
         self.cause = cause
         self.culprit = culprit
+
+
+class NotInCopy(BaseException):
+    """There is something that a copy of the process can't save; `member` is what it belongs to, if that is known."""
+
+    def __init__(self, member: str | None) -> None:
+        super().__init__(member)
+        self.member = member
 
 
 @dataclass
@@ -108,6 +121,11 @@ class Session:
         self.assigned: set[tuple[str, ...]] = set()
         """Attributes that code of the session has set or may set when it is called; see `patches`."""
         self.sources = Sources()
+        self.pages = Pages()
+        self.is_copy = False
+        """Whether this is a copy of the session's process: open files are not to be touched."""
+        self.deadline: float | None = None
+        """When pickling is to be given up, as `time.thread_time` has it: other processes do not make it slow."""
         self.progress: tuple[Sized, ...] = ()
         """What grows as long as the pickling or loading that is under way gets on."""
         self.deep: set[str] = set()
@@ -119,6 +137,15 @@ class Session:
         self._special: dict[int, tuple[str, ...]] = {}
         self._loose: dict[int, Any] = {}
         self._modules = self._modules_of_loose = -1
+
+    def require_original(self) -> None:
+        """Say that what is being pickled has a state outside of memory that a copy of the process shares.
+
+        Raises:
+            NotInCopy: this is a copy.
+        """
+        if self.is_copy:
+            raise NotInCopy(None)
 
     def has(self, member: str) -> bool:
         """Whether a member exists now."""
@@ -294,6 +321,8 @@ class ComponentPickler(pickle.Pickler):
         self.registered: set[int] = set()
         self.libraries: dict[int, str] = {}
         self.dropped: list[Lost] = []
+        self._deadline = session.deadline
+        self._looks_at = 0
         self._dispatch = _Dispatch(_LASTING)
         if REGISTRATIONS in session.namespace:
             self._dispatch.inherited = override(self._dispatch, session.namespace)
@@ -306,11 +335,18 @@ class ComponentPickler(pickle.Pickler):
 
     def reducer_override(self, thing: Any) -> Any:
         """Return the reduce value of anything that is not of an exact builtin container type."""
+        if self._deadline is not None and len(self.visited) >= self._looks_at:
+            self._look_at_the_clock()
         reduced = self._dispatch[type(thing)](self, thing)
         if reduced.__class__ is tuple and len(reduced) == _WITH_STATE_SETTER:
             # Pickle meets the object once more, to hand it to the function that sets its state.
             self.weak[id(thing)] += 1
         return reduced
+
+    def _look_at_the_clock(self) -> None:
+        self._looks_at = len(self.visited) + _LOOKS_EVERY
+        if self._deadline is not None and time.thread_time() > self._deadline:
+            raise TooSlow
 
     def classes(self) -> set[str]:
         """Return the hidden ids of the session's classes of which instances were met."""
@@ -414,6 +450,10 @@ def _pickle_members(
             pickler.dump(value)
         except BaseException as error:  # reducers are code of users and libraries: they may even exit
             session.progress = ()
+            if isinstance(error, TooSlow):
+                raise
+            if isinstance(error, NotInCopy):
+                raise NotInCopy(name) from None
             raise NotPicklable(name, error, visited[-1] if visited else value) from error
         ends.append(len(visited))
     # It holds all that was met, which is about to be counted.

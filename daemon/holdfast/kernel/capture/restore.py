@@ -58,8 +58,6 @@ READ_IN_PARTS = 1 << 18
 """Streams larger than this are neither copied nor read in one go."""
 SECONDS_PER_BYTE = 2e-9
 """For the estimate of what pickling and hashing it again takes."""
-ADOPTED_FROM = 1 << 20
-"""Buffers from this size on are told of in `Restoration.adopted`."""
 _CIRCLE = "two saved parts of the session need each other to be loaded first"
 
 
@@ -284,8 +282,6 @@ class Restoration:
         self.failures: dict[str, tuple[SavedComponent, BaseException]] = {}
         self.stop: Callable[[], bool] | None = None
         """Whether loading is to be given up for something else."""
-        self.adopted: list[tuple[str, int, memoryview]] = []
-        """Component, number and memory of each large buffer that came from the store, and is as it was there."""
         self.annotated: list[Any] = []
         """Functions and classes whose annotations are texts that were values."""
         self._home = {member: component for component in components for member in component.members}
@@ -380,6 +376,7 @@ class Restoration:
         self._loading.add(component.id)
         self._modules[component.id] = unpickler.learned.modules
         before = len(rebuild.destructive)
+        memory = self.session.pages.adopt(component.buffers, component.fingerprint)
         outer, self.session.progress = self.session.progress, (unpickler, self.records)
         try:
             values = {member: unpickler.load_member() for member in component.members}
@@ -402,6 +399,8 @@ class Restoration:
                 self.session.definitions.register(value, member)
         self.values.update(values)
         learned = unpickler.learned
+        # Large buffers are watched: of them only what is written to is pickled again.
+        parts = [component.stream, *(() if memory is not None else component.buffers)]
         self.records[component.id] = Record(
             id=component.id,
             members=component.members,
@@ -410,13 +409,9 @@ class Restoration:
             refs_counted=not learned.refs,
             names=frozenset(learned.names),
             dynamic=learned.dynamic,
-            seconds=SECONDS_PER_BYTE * sum(memoryview(part).nbytes for part in (component.stream, *component.buffers)),
+            seconds=SECONDS_PER_BYTE * sum(memoryview(part).nbytes for part in parts),
+            memory=memory,
         )
-        self.adopted += [
-            (component.id, number, buffer)
-            for number, buffer in enumerate(component.buffers)
-            if buffer.nbytes >= ADOPTED_FROM
-        ]
         if isinstance(component, StoredComponent):
             component.release()
 

@@ -10,9 +10,10 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any, Literal
 
+from ..interrupts import TooSlow
 from . import garbage, pages, patches, stamps
 from .aliases import ALIAS, Aliases
-from .ambient import PART, Ambient, named
+from .ambient import PART, Ambient, Changes, named
 from .choice import Choice, Limits, looks_secret
 from .components import (
     AMBIENT,
@@ -30,13 +31,14 @@ from .components import (
 )
 from .definitions import Definitions
 from .environment import Differences, Environment
+from .flights import Flight, Flights
 from .kinds import Kinds, module_of
 from .later import Later
 from .lazy import StoredComponent, Waiting
 from .ledger import Ledger
 from .owed import Owed
 from .patches import PATCH, Patches
-from .pickler import Session, pickle_members
+from .pickler import NotInCopy, Session, pickle_members
 from .restore import Restoration, RestoreOutcome, forget_missing
 from .snapshot import CapturePass, Outcome, Snapshot
 from .sources import Source
@@ -46,6 +48,8 @@ __all__ = ["Component", "Lost", "RestoreOutcome", "SavedComponent", "SessionCapt
 
 SECONDS_PER_NEW_BYTE = 2e-9
 """For the estimate of what is captured for the first time: pickling and hashing at half a gigabyte a second."""
+BYTES_OF_OBJECT = 200
+"""For the estimate of what pickling takes in memory: an object in a container, and what is noted of it."""
 SECONDS_TO_COMPARE = 0.005
 """How long a run that is not saved may be held up to find out what differs from the store."""
 
@@ -65,6 +69,9 @@ class SessionCapture:
         self._environment = Environment()
         self._ledger = Ledger()
         self._ahead: set[str] = set()
+        self._ambient_left: Changes | None = None
+        """What was found to have changed for a capture that was given up."""
+        self.flights = Flights(self)
         self._patches = Patches(self._session)
         self._aliases = Aliases(self._session)
         self._owed = Owed(self._session, self._patches)
@@ -119,7 +126,7 @@ class SessionCapture:
 
     # -- capture
 
-    def take(self, *, full: bool = False, run: Any = None) -> Snapshot:
+    def take(self, *, full: bool = False, run: Any = None, seconds: float | None = None) -> Snapshot:
         """Pickle what is owed and return what changed; problems of objects are reported, not raised.
 
         The buffers of the components are views of live memory: send them before user code runs again.
@@ -127,41 +134,69 @@ class SessionCapture:
         Args:
             full: send every component, whether it changed or not.
             run: what it belongs to, to be told if something of it turns out not to come back.
+            seconds: of the processor that it may take.
+
+        Raises:
+            TooSlow: it would take longer, and nothing was taken.
         """
-        if self._choice.refresh():
-            self._owed.everything = self._owed.called = True
-        self._owed.members |= self._unfaithful
-        snapshot = self._take(self._due(full), full, run)
+        if len(self.flights):
+            self.flights.land(wait=self.flights.overlaps(full=full))
+        self._prepare()
+        self._session.deadline = None if seconds is None else time.thread_time() + seconds
+        try:
+            snapshot, _ = self._take(self._due(full), full, run)
+        finally:
+            self._session.deadline = None
         self._ahead = set()
         self._unfaithful.clear()
         self._owed.settle()
         return snapshot
+
+    def _prepare(self) -> None:
+        if self._choice.refresh():
+            self._owed.everything = self._owed.called = True
+        self._owed.members |= self._unfaithful
+
+    def _take_as(self, flight: Flight) -> tuple[Snapshot, Outcome]:
+        """In a copy of the process: take the capture that was prepared for it."""
+        self._ambient_left = flight.ambient
+        return self._take(self._due(flight.full), flight.full, flight.run, flight.seq)
 
     def take_unfaithful(self, run: Any) -> Snapshot:
         """Capture anew what was found not to come back as it was; what a run owes stays owed."""
         due, self._unfaithful = self._unfaithful, set()
         called, self._owed.called = self._owed.called, False
         try:
-            return self._take(due, False, run)
+            return self._take(due, False, run)[0]
         finally:
             self._owed.called = called
 
-    def _take(self, due: set[str], full: bool, run: Any) -> Snapshot:
+    def _take(self, due: set[str], full: bool, run: Any, seq: int | None = None) -> tuple[Snapshot, Outcome]:
         started = time.perf_counter()
         try:
             outcome, touched = self._capture(due, full)
+        except (TooSlow, NotInCopy):
+            raise
         except BaseException:
             # Half of it is noted: begin again with nothing, and owe everything, what has to be removed included.
             self._start_over()
             raise
         self._environment.note(outcome.modules)
         if outcome.made_of:
-            self._verification.note(outcome.changed, outcome.made_of, run)
-        return self._send(full, outcome, touched, started)
+            sent = [(component.id, component.fingerprint, component.nbytes) for component in outcome.changed]
+            self._verification.note(sent, outcome.made_of, run)
+        return self._send(full, outcome, touched, started, seq), outcome
+
+    def _changes_of_ambient(self, full: bool) -> Changes | None:
+        """Return what changed outside of the variables since that was captured for a snapshot that was sent."""
+        left, self._ambient_left = self._ambient_left, None
+        if left is not None:
+            return left
+        return self._ambient.changes(full=full) if self._owed.called or full else None
 
     def _capture(self, due: set[str], full: bool) -> tuple[Outcome, set[str]]:
         """Return what was captured, and the members that were looked at."""
-        ambient = self._ambient.changes(full=full) if self._owed.called or full else None
+        ambient = self._changes_of_ambient(full)
         if ambient is not None:
             due |= ambient.members
         unchanged: set[str] = set()
@@ -173,8 +208,13 @@ class SessionCapture:
         due -= unchanged
         refuse = self._verification.refuse if self._verification.has_condemned else None
         captures = CapturePass(self._session, self._partition, self._choice, self._aliases, refuse, full=full)
-        with garbage.kept_off(due):
-            outcome = captures.run(due, [member for member in unchanged if member.startswith(DEFINITION)])
+        try:
+            with garbage.kept_off(due):
+                outcome = captures.run(due, [member for member in unchanged if member.startswith(DEFINITION)])
+        except TooSlow:
+            self._ambient_left = ambient
+            self._give_up(captures.outcome)
+            raise
         if self._lost and (again := self._recovered(outcome.lost)):
             outcome.add(
                 CapturePass(self._session, self._partition, self._choice, self._aliases, refuse, full=full).run(again)
@@ -190,9 +230,19 @@ class SessionCapture:
             outcome.changed += self._unloaded()
         return outcome, touched
 
+    def _give_up(self, outcome: Outcome) -> None:
+        """What a capture found so far is not sent: it is owed again."""
+        for component in outcome.changed:
+            record = self._partition.records.get(component.id)
+            if record is not None:
+                record.fingerprint = None
+                self._owed.members.update(record.members)
+        self._ledger.remove_again(outcome.removed)
+
     def _start_over(self) -> None:
         kept = [record for record in self._partition.records.values() if record.kept is not None]
         self._partition = Partition()
+        self._partition.hold = len(self.flights) > 0
         for record in kept:
             self._partition.add(record)
         self._owed.everything = True
@@ -269,12 +319,18 @@ class SessionCapture:
             changes.append(Component(identity, (member,), mark, stream, [], ()))
         return changes
 
-    def _send(self, full: bool, outcome: Outcome, touched: set[str], started: float) -> Snapshot:
+    def _send(
+        self, full: bool, outcome: Outcome, touched: set[str], started: float, seq: int | None = None
+    ) -> Snapshot:
         ledger = self._ledger
         removed, names_removed = ledger.gone(outcome.removed, touched, self._partition)
         names = sorted({name for component in outcome.changed for name in component.names})
+        seq = ledger.sent([component.id for component in outcome.changed], removed, names, names_removed, seq)
+        if any(component.large for component in outcome.changed):
+            records = self._partition.records.values()
+            self._session.pages.forget_others(record.memory for record in records if record.memory is not None)
         return Snapshot(
-            seq=ledger.sent([component.id for component in outcome.changed], removed, names, names_removed),
+            seq=seq,
             full=full,
             changed=outcome.changed,
             removed=removed,
@@ -292,15 +348,19 @@ class SessionCapture:
 
     def committed(self, seq: int) -> None:
         """Take note that the store has a snapshot."""
+        if self.flights.note_verdict(seq, committed=True):
+            return
         self._ledger.committed(seq)
 
     def rejected(self, seq: int) -> None:
         """Take note that the store has not got a snapshot, and won't: all of it is owed again."""
+        if self.flights.note_verdict(seq, committed=False):
+            return
         for identity in self._ledger.rejected(seq):
             record = self._partition.records.get(identity)
             if record is None:
                 continue
-            record.fingerprint = None
+            record.fingerprint = record.memory = None
             self._owed.members.update(record.members)
             for member in record.members:
                 if member.startswith((AMBIENT, PART)):
@@ -321,8 +381,27 @@ class SessionCapture:
                     seconds += _size(value) * SECONDS_PER_NEW_BYTE
             elif record.id not in counted:
                 counted.add(record.id)
-                seconds += record.seconds
+                seconds += self._seconds_of(record)
+                known = 0 if record.memory is None else sum(size for _, size in record.memory.places)
+                new = _size(self._session.namespace.get(member)) - known
+                if len(record.members) == 1 and new >= pages.LARGE:
+                    seconds += new * SECONDS_PER_NEW_BYTE
         return seconds
+
+    def expected_bytes(self) -> int:
+        """Return a guess at how much memory a copy of the process takes that takes the next capture."""
+        count = 0
+        for member in self._due(full=False):
+            value = self._session.namespace.get(member)
+            if isinstance(value, (list, dict, set)):
+                count += len(value) * BYTES_OF_OBJECT
+        return count
+
+    def _seconds_of(self, record: Record) -> float:
+        """Return an estimate of what capturing a component again takes."""
+        if record.memory is None:
+            return record.seconds
+        return record.seconds + self._session.pages.pending_bytes(record.memory) * SECONDS_PER_NEW_BYTE
 
     def progress(self) -> Any:
         """Return what changes when a capture or restore that is under way gets on; callable from any thread."""
@@ -333,9 +412,10 @@ class SessionCapture:
 
         Where that takes longer than a moment, all that the run can have touched counts as changed.
         """
+        self.flights.land()
         due = self._due(full=False)
         records = {id(record): record for member in due if (record := self._partition.home.get(member)) is not None}
-        quick = sum(record.seconds for record in records.values()) <= SECONDS_TO_COMPARE
+        quick = not len(self.flights) and sum(map(self._seconds_of, records.values())) <= SECONDS_TO_COMPARE
         same: dict[str, bool] = {}
         self._ahead = {
             name
@@ -355,10 +435,13 @@ class SessionCapture:
             pickled = pickle_members(self._session, values, Kinds())
         except BaseException:  # noqa: BLE001 - code of users and libraries, which may raise SystemExit as well
             return False
-        return pages.fingerprint(record.members, pickled.stream, pickled.buffers) == record.fingerprint
+        marks, _, _ = self._session.pages.measure(pickled.buffers, record.memory)
+        return pages.fingerprint(record.members, pickled.stream, pickled.buffers, marks) == record.fingerprint
 
     def saved_state(self, name: str) -> Literal["saved", "saving", "skipped"]:
         """Return whether the store has a variable as it is: for listings, and callable from any thread."""
+        if self.flights.has(name):
+            return "saving"
         if name in self._lost:
             return "skipped"
         if self._ledger.is_under_way(name):
@@ -428,6 +511,7 @@ class SessionCapture:
                 By default only after a merge. A caller that loads parts of the newest version says False.
             environment: in which they were saved, as snapshots have it, if it is known.
         """
+        self.flights.land(wait=True)
         differences = Differences(environment)
         many = sum(map(_pickled_bytes, components)) > _MUCH
         with garbage.kept_off(None if many else components):
@@ -565,16 +649,11 @@ class SessionCapture:
             if lost.name in self._partition.home:
                 self._lost[lost.name] = LostMember(lost, None, True)
         self._owed.look_afresh()
-        self._adopt(restoration)
         restored = sorted(
             member for member in restoration.values if is_visible(member) and (names is None or member in names)
         )
         self._environment.adopt(restoration.differences.saved, whole=not restoration.failures)
         return RestoreOutcome(restored, failed, restoration.differences.in_words())
-
-    def _adopt(self, restoration: Restoration) -> None:
-        """Take note of the large buffers that are as the store has them."""
-        restoration.adopted.clear()
 
     # -- what was left for later
 
@@ -628,7 +707,10 @@ def _size(value: Any) -> int:
         return int(value.nbytes)
     if package == "pandas" and kind.__name__ in ("DataFrame", "Series"):
         return int(value.size) * 8
+    if any(kind is known for known in _CONTAINERS):
+        return sys.getsizeof(value) + len(value) * BYTES_OF_OBJECT
     return sys.getsizeof(value) if any(kind is known for known in _MEASURED) else 0
 
 
-_MEASURED = (list, dict, set, tuple, str, bytes, bytearray)
+_CONTAINERS = (list, dict, set, tuple)
+_MEASURED = (str, bytes, bytearray)

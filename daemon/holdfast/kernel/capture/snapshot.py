@@ -233,7 +233,7 @@ class CapturePass:
             self._pickle(group)
 
     def _pickle(self, group: Group) -> None:
-        started = time.perf_counter()
+        started = time.thread_time()
         values = [(member, self._value(member)) for member in group.members]
         if any(value is None and member.startswith(DEFINITION) for member, value in values):
             # Nothing but a circle had held it, and that was collected just now.
@@ -250,7 +250,7 @@ class CapturePass:
             del values
         if self._choice.limits.max_bytes and self._without_large(group):
             return
-        group.seconds = time.perf_counter() - started
+        group.seconds = time.thread_time() - started
         parts = grouping.parts(group)
         if len(parts) > 1:
             self._forget(group)
@@ -461,15 +461,23 @@ class CapturePass:
     def _place(
         self, group: Group, pickled: Pickled, old: dict[str, Record], homes: dict[str, str], taken: set[str]
     ) -> None:
-        started = time.perf_counter()
-        mark = pages.fingerprint(group.members, pickled.stream, pickled.buffers)
         came_from = Counter([homes[member] for member in group.members if member in homes])
         identity = next((known for known, _ in came_from.most_common() if known not in taken), None)
         before = old.get(identity) if identity is not None else None
         if identity is None:
             identity = new_id()
         taken.add(identity)
-        seconds = group.seconds + time.perf_counter() - started
+        stored = before.memory if before is not None and not self._full else None
+        marks: list[str] = []
+        large: list[pages.Large] = []
+        memory: pages.Memory | None = None
+        if any(buffer.nbytes >= pages.LARGE for buffer in pickled.buffers):
+            marks, large, memory = self._session.pages.measure(pickled.buffers, stored)
+        started = time.thread_time()
+        mark = pages.fingerprint(group.members, pickled.stream, pickled.buffers, marks)
+        seconds = group.seconds + time.thread_time() - started
+        if memory is not None:
+            memory = memory._replace(fingerprint=mark)
         record = Record(
             id=identity,
             members=group.members,
@@ -484,6 +492,7 @@ class CapturePass:
             stamp=self._stamp(group.members),
             seconds=seconds,
             dropped=pickled.dropped,
+            memory=memory,
         )
         self._partition.add(record)
         self.outcome.removed.discard(identity)
@@ -503,6 +512,8 @@ class CapturePass:
                     buffers=pickled.buffers,
                     names=tuple(filter(is_visible, group.members)),
                     refs=tuple(pickled.refs),
+                    large=large,
+                    base=None if stored is None else stored.fingerprint,
                 )
             )
 

@@ -66,6 +66,7 @@ class Trial:
         buffers = [memoryview(bytearray(buffer)) for buffer in pickled.buffers]
         component = SavedComponent("", members, "", pickled.stream, buffers)
         scratch = Session(self._session.module, Definitions())
+        scratch.pages.in_copy(0)
         restoration = Restoration(scratch, [component], self._session.definitions.object_of)
         loaded = restoration.load_one(component)
         self._alive.append((scratch, restoration, loaded))

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import losses, pages
-from .components import KEPT, Component, Lost, Partition, Record
+from .components import KEPT, Lost, Partition, Record
 from .kinds import Kinds, module_of
 from .pickler import NotPicklable, Session, pickle_members
 
@@ -121,17 +121,22 @@ class Verification:
 
     # -- what is to be tried
 
-    def note(self, changed: Iterable[Component], made_of: dict[str, tuple[set[str], set[str]]], run: Any) -> None:
-        """Take note of what was sent to the store; `made_of` has the modules and the session classes in it."""
-        for component in changed:
-            if component.id not in made_of:
+    def note(
+        self, sent: Iterable[tuple[str, str, int]], made_of: dict[str, tuple[set[str], set[str]]], run: Any
+    ) -> None:
+        """Take note of what was sent to the store.
+
+        Args:
+            sent: id, fingerprint and bytes of the components.
+            made_of: the modules and the session classes in them.
+            run: what it belonged to.
+        """
+        for identity, mark, size in sent:
+            if identity not in made_of:
                 continue
-            modules, classes = made_of[component.id]
+            modules, classes = made_of[identity]
             if classes or not all(map(self._is_trusted, modules)):
-                size = len(component.stream) + sum(buffer.nbytes for buffer in component.buffers)
-                self._noted[component.id] = _Noted(
-                    component.fingerprint, size, frozenset(modules), frozenset(classes), run
-                )
+                self._noted[identity] = _Noted(mark, size, frozenset(modules), frozenset(classes), run)
 
     @property
     def has_condemned(self) -> bool:

@@ -8,6 +8,6 @@ them.
 from __future__ import annotations
 
 from .own import ambient
-from .registry import PART, Ambient, named
+from .registry import PART, Ambient, Changes, named
 
-__all__ = ["PART", "Ambient", "ambient", "named"]
+__all__ = ["PART", "Ambient", "Changes", "ambient", "named"]

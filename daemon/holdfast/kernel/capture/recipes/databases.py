@@ -24,6 +24,7 @@ _PER_FILE = "connect in the cell that uses it, and keep what it returned"
 
 
 def _connection(pickler: ComponentPickler, connection: Any) -> Any:
+    pickler.session.require_original()
     sqlite3: Any = sys.modules["sqlite3"]
     try:
         uncommitted = connection.in_transaction

@@ -35,6 +35,7 @@ def _text(pickler: ComponentPickler, text: io.TextIOWrapper) -> Any:
     for name in ("stdout", "stderr", "stdin"):
         if text is getattr(sys, name) or text is getattr(sys, f"__{name}__"):
             return pickler.known_as(system_stream, (name,), text)
+    pickler.session.require_original()
     try:
         buffer: Any = text.buffer
     except ValueError as error:
@@ -134,6 +135,7 @@ def _bytes_of_newline(text: io.TextIOWrapper, seen: bytes) -> int:
 def _buffered(pickler: ComponentPickler, buffered: Any) -> Any:
     if (standard := _within_standard_stream(pickler, buffered)) is not None:
         return standard
+    pickler.session.require_original()
     kind = type(buffered).__name__
     if buffered.closed:
         return rebuild.closed_file, (kind, kind, _name(buffered), {})
@@ -157,6 +159,7 @@ def _within_standard_stream(pickler: ComponentPickler, file: Any) -> Any:
 def _raw(pickler: ComponentPickler, raw: io.FileIO) -> Any:
     if (standard := _within_standard_stream(pickler, raw)) is not None:
         return standard
+    pickler.session.require_original()
     name = _name(raw)
     if raw.closed:
         return rebuild.closed_file, ("FileIO", "", name, {"mode": raw.mode})

@@ -1,0 +1,420 @@
+"""Captures that a copy of the process takes, while the session goes on: what is noted here until they are over.
+
+A copy looks at what is owed just as the original would have, and sends what changed to the store by itself. What it
+found out besides comes back as a report, which *lands* when it is there: the original then knows what it would know if
+it had taken the capture. Copies land in the order in which they were made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import select
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from . import pages
+from .components import LostMember, Record, is_visible
+from .definitions import is_definition_type
+from .kinds import Kinds, module_of
+from .pickler import NotInCopy, NotPicklable, pickle_members
+
+if TYPE_CHECKING:
+    from .ambient.registry import Changes
+    from .session import SessionCapture
+    from .snapshot import Outcome, Snapshot
+
+MOST = 2
+"""Copies of one session at a time: each may take as much memory again as what it saves."""
+_READY = 8
+"""Bytes before the report in its file: its length, written last."""
+_INSIDE = 64
+"""Items of a container that are looked at for large buffers."""
+
+
+@dataclass
+class Flight:
+    """A capture under way in a copy of the process.
+
+    Attributes:
+        seq: number of its snapshot.
+        due: members that it looks at, as far as the original knows.
+        everything: those may be any.
+        begin: what the serials of its pages begin with.
+        ambient: what changed outside of the variables.
+        report: descriptor of the file for the report.
+        over: descriptor of a pipe that ends when the report is complete, or the copy.
+        pid: of the copy.
+        before: the components when it was made.
+    """
+
+    seq: int
+    full: bool
+    run: Any
+    cell: int | None
+    due: frozenset[str]
+    everything: bool
+    called: bool
+    members: frozenset[str]
+    begin: int
+    ambient: Changes | None
+    report: int = -1
+    over: int = -1
+    pid: int = 0
+    before: dict[str, Record] = field(default_factory=dict)
+    lost: dict[str, LostMember] = field(default_factory=dict)
+    rejected: bool = False
+    committed: bool = False
+
+
+@dataclass
+class Report:
+    """What a copy found out.
+
+    Attributes:
+        records: components that are new or no longer what they were.
+        dropped: ids of those that are gone.
+        lost: all members that can't be kept.
+        sent: what the snapshot says is changed and gone: components, components, names, names.
+        findings: chunks that were hashed; see `pages`.
+        marks: id, fingerprint and bytes of each component sent.
+    """
+
+    records: list[Record]
+    dropped: list[str]
+    lost: dict[str, LostMember]
+    sent: tuple[list[str], list[str], list[str], list[str]]
+    findings: list[tuple[tuple[int, int], int, bytes | None]]
+    marks: list[tuple[str, str, int]]
+    deep: set[str]
+    modules: set[str]
+    made_of: dict[str, tuple[set[str], set[str]]]
+
+
+class Flights:
+    """The captures under way of one session."""
+
+    def __init__(self, capture: SessionCapture) -> None:
+        self._capture = capture
+        self._flying: list[Flight] = []
+        self._not_in_copies: set[str] = set()
+        """Members that only this process can save: they have open files."""
+        self.on_landed: Callable[[int | None, list[str]], None] = lambda cell, names: None
+        """Called with the cell that was run and the variables that it changed."""
+        self._sending: list[int] = []
+        """Copies that have landed and are still at work."""
+
+    def flying(self) -> list[Flight]:
+        """Return them, the oldest first."""
+        return list(self._flying)
+
+    def __len__(self) -> int:
+        return len(self._flying)
+
+    def has(self, name: str) -> bool:
+        """Whether a variable is being saved by a copy; callable from any thread."""
+        return any(name in flight.due or flight.everything for flight in tuple(self._flying))
+
+    # -- the original, before the copy is made
+
+    def prepare(self, *, full: bool, run: Any, cell: int | None) -> Flight:
+        """Return a capture for a copy to take; `depart` or `cancel` has to follow."""
+        capture = self._capture
+        owed = capture._owed
+        capture._prepare()
+        due = frozenset(capture._due(full))
+        session = capture._session
+        self._introduce(due)
+        for member in due:
+            if is_visible(member) and member in session.namespace:
+                session.pages.watch(_buffers_of(session.namespace[member]))
+        return Flight(
+            seq=capture._ledger.reserve(due),
+            full=full,
+            run=run,
+            cell=cell,
+            due=due,
+            everything=full or owed.everything,
+            called=owed.called,
+            members=frozenset(owed.members),
+            begin=session.pages.before_copy(),
+            ambient=capture._changes_of_ambient(full),
+            before=dict(capture._partition.records),
+            lost=dict(capture._lost),
+        )
+
+    def _introduce(self, due: Iterable[str]) -> None:
+        """Give definitions their ids here: those that a copy gives, nobody else would know."""
+        session = self._capture._session
+        work = [
+            (member, session.namespace[member])
+            for member in due
+            if is_visible(member)
+            and is_definition_type(type(session.namespace.get(member)))
+            and not session.definitions.importable(session.namespace[member])
+        ]
+        seen: set[int] = set()
+        while work:
+            _, definition = work.pop()
+            if id(definition) in seen:
+                continue
+            seen.add(id(definition))
+            hidden = session.definitions.hidden_of(definition)
+            # What can't be pickled, the copy says.
+            with contextlib.suppress(NotPicklable):
+                met = pickle_members(session, [(hidden, definition)], Kinds()).met
+                work += met.items()
+
+    def cancel(self, flight: Flight) -> None:
+        """No copy could be made."""
+        pages_ = self._capture._session.pages
+        pages_.after_copy(flight.begin, None)
+        self._capture._ledger.committed(flight.seq)
+        self._doubt_ambient(flight)
+        self._close(flight)
+
+    def depart(self, flight: Flight) -> None:
+        """The copy was made: all that is owed is its business."""
+        capture = self._capture
+        capture._session.pages.in_original(flight.begin)
+        capture._owed.settle()
+        capture._unfaithful.clear()
+        capture._ahead = set()
+        capture._partition.hold = True
+        self._flying.append(flight)
+
+    # -- the copy
+
+    def work(self, flight: Flight) -> Snapshot:
+        """Take the capture, and write the report.
+
+        Raises:
+            NotInCopy: there is something that only the original can save.
+        """
+        capture = self._capture
+        session = capture._session
+        while self._flying:
+            self._land(self._flying.pop(0), wait=True)
+        capture._partition.hold = False
+        session.pages.in_copy(flight.begin)
+        session.is_copy = True
+        known, kept = session.definitions.known(), session.kept.keys() - _ambient_of(flight)
+        before = dict(capture._partition.records)
+        try:
+            snapshot, outcome = capture._take_as(flight)
+            if session.definitions.known() - known or session.kept.keys() - _ambient_of(flight) != kept:
+                raise NotInCopy(None)
+        except NotInCopy as refusal:
+            _write_report(flight, [refusal.member])
+            raise
+        _write_report(flight, self._report(flight, snapshot, outcome, before))
+        return snapshot
+
+    def _report(self, flight: Flight, snapshot: Snapshot, outcome: Outcome, before: dict[str, Record]) -> Report:
+        capture = self._capture
+        after = capture._partition.records
+        return Report(
+            # What stands for living objects is found out anew: here they are other ones.
+            records=[
+                replace(record, unchanged_if=None, stamp=None)
+                for identity, record in after.items()
+                if before.get(identity) is not record
+            ],
+            dropped=[identity for identity in before if identity not in after],
+            lost=capture._lost,
+            sent=(
+                [component.id for component in snapshot.changed],
+                snapshot.removed,
+                snapshot.names_changed,
+                snapshot.names_removed,
+            ),
+            findings=capture._session.pages.findings(flight.begin),
+            marks=[(component.id, component.fingerprint, component.nbytes) for component in snapshot.changed],
+            deep=capture._session.deep,
+            modules=outcome.modules,
+            made_of=outcome.made_of,
+        )
+
+    # -- the original, afterwards
+
+    def overlaps(self, *, full: bool) -> bool:
+        """Whether the next capture may look at what a copy is looking at."""
+        if not self._flying:
+            return False
+        owed = self._capture._owed
+        if full or owed.everything or any(flight.everything for flight in self._flying):
+            return True
+        due = self._capture._due(full)
+        return any(not due.isdisjoint(flight.due) for flight in self._flying)
+
+    def is_possible(self) -> bool:
+        """Whether a copy could save what is owed, as far as known."""
+        self._reap()
+        busy = len(self._flying) + len(self._sending)
+        return busy < MOST and self._not_in_copies.isdisjoint(self._capture._owed.members)
+
+    def land(self, *, wait: bool = False) -> None:
+        """Take in the reports that are there; with `wait`, all."""
+        while self._flying and self._land(self._flying[0], wait=wait):
+            self._flying.pop(0)
+        if not self._flying:
+            self._capture._partition.hold = False
+
+    def note_verdict(self, seq: int, *, committed: bool) -> bool:
+        """Take note of the store's answer for a snapshot that has not landed; whether it is one."""
+        for flight in self._flying:
+            if flight.seq == seq:
+                flight.committed, flight.rejected = committed, not committed
+                return True
+        return False
+
+    def forget(self) -> None:
+        """The session becomes another one: whatever copies find is of no interest any more."""
+        for flight in self._flying:
+            self._capture._session.pages.after_copy(flight.begin, None)
+            self._close(flight)
+        self._flying.clear()
+        self._capture._partition.hold = False
+
+    def _land(self, flight: Flight, *, wait: bool) -> bool:
+        # A snapshot that was rejected was sent, or never will be: the copy is done or gone.
+        data = _read_report(flight, wait=wait or flight.rejected)
+        if data is None:
+            return False
+        self._close(flight)
+        report = pickle.loads(data) if data else []
+        if isinstance(report, Report):
+            self._take_in(flight, report)
+        else:
+            self._fail(flight)
+            self._not_in_copies.update(member for member in report if member is not None)
+        return True
+
+    def _close(self, flight: Flight) -> None:
+        for descriptor in (flight.report, flight.over):
+            if descriptor >= 0:
+                os.close(descriptor)
+        if flight.pid:
+            self._sending.append(flight.pid)
+            self._reap()
+
+    def _reap(self) -> None:
+        for pid in list(self._sending):
+            # Code of the user's that waits for any child may have taken it.
+            with contextlib.suppress(ChildProcessError):
+                if os.waitpid(pid, os.WNOHANG)[0] == 0:
+                    continue
+            self._sending.remove(pid)
+
+    def _fail(self, flight: Flight) -> None:
+        """A copy came to nothing: all of it is owed again."""
+        capture = self._capture
+        owed = capture._owed
+        capture._session.pages.after_copy(flight.begin, None)
+        capture._ledger.committed(flight.seq)
+        self._doubt_ambient(flight)
+        owed.members |= flight.members | flight.due
+        owed.everything = owed.everything or flight.everything
+        owed.called = owed.called or flight.called
+
+    def _doubt_ambient(self, flight: Flight) -> None:
+        if flight.ambient is not None:
+            self._capture._ambient.doubt()
+
+    def _take_in(self, flight: Flight, report: Report) -> None:
+        capture = self._capture
+        partition, owed = capture._partition, capture._owed
+        capture._session.pages.after_copy(flight.begin, report.findings)
+        capture._session.deep |= report.deep
+        for identity in report.dropped:
+            record = partition.records.get(identity)
+            if record is not None and record is flight.before.get(identity):
+                partition.drop(record)
+                for later in self._flying:
+                    later.before.pop(identity, None)
+        for record in report.records:
+            if partition.records.get(record.id) is not flight.before.get(record.id):
+                # A capture took place meanwhile, and knows better or not: it is looked at once more.
+                owed.members |= set(record.members)
+                continue
+            partition.add(record)
+            for later in self._flying:
+                later.before[record.id] = record
+        for name, gone in report.lost.items():
+            if flight.lost.get(name) != gone:
+                capture._lost[name] = gone
+        for name in flight.lost.keys() - report.lost.keys():
+            capture._lost.pop(name, None)
+        capture._environment.note(report.modules)
+        if report.made_of:
+            capture._verification.note(report.marks, report.made_of, flight.run)
+        self.on_landed(flight.cell, report.sent[2])
+        capture._ledger.landed(flight.seq, *report.sent, answered=flight.committed)
+        if flight.committed:
+            capture.committed(flight.seq)
+        elif flight.rejected:
+            capture.rejected(flight.seq)
+
+
+def open_report(flight: Flight) -> int:
+    """Make the file and the pipe of a copy; return the end of the pipe that is the copy's.
+
+    Raises:
+        OSError: the system has no more of them.
+    """
+    flight.report = os.memfd_create("holdfast-report", os.MFD_CLOEXEC)
+    try:
+        flight.over, theirs = os.pipe()
+    except OSError:
+        os.close(flight.report)
+        flight.report = -1
+        raise
+    return theirs
+
+
+def _write_report(flight: Flight, report: Report | list[str | None]) -> None:
+    data = pickle.dumps(report, pickle.HIGHEST_PROTOCOL)
+    os.pwrite(flight.report, data, _READY)
+    os.pwrite(flight.report, len(data).to_bytes(_READY, "little"), 0)
+
+
+def _ambient_of(flight: Flight) -> set[str]:
+    return flight.ambient.members if flight.ambient is not None else set()
+
+
+def _read_report(flight: Flight, *, wait: bool) -> bytes | None:
+    """Return the report, b"" if there will be none, None if it is not there yet."""
+    while not select.select([flight.over], [], [], None if wait else 0)[0]:
+        if not wait:
+            return None
+    length = int.from_bytes(os.pread(flight.report, _READY, 0), "little")
+    parts, at = [], _READY
+    while at < length + _READY:
+        parts.append(os.pread(flight.report, length + _READY - at, at))
+        at += len(parts[-1])
+    return b"".join(parts)
+
+
+def _buffers_of(value: Any, depth: int = 2) -> Iterator[memoryview]:
+    """Yield large buffers of a value where they are plain to see; calls nothing of the user's."""
+    kind = type(value)
+    package = module_of(kind).partition(".")[0]
+    found: Iterable[Any] = ()
+    if package == "numpy" and kind.__name__ == "ndarray":
+        while type(value.base) is kind:
+            value = value.base
+        if value.nbytes >= pages.LARGE and not value.dtype.hasobject:
+            with contextlib.suppress(ValueError, BufferError):
+                yield pickle.PickleBuffer(value).raw()
+        return
+    if package == "pandas" and kind.__name__ in ("DataFrame", "Series"):
+        found = [block.values for block in getattr(getattr(value, "_mgr", None), "blocks", ())]
+    elif kind in (list, tuple):
+        found = value[:_INSIDE]
+    elif kind is dict and len(value) <= _INSIDE:
+        found = value.values()
+    if depth:
+        for item in found:
+            yield from _buffers_of(item, depth - 1)

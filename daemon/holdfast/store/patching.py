@@ -1,0 +1,123 @@
+"""Large buffers that a commit gets in parts: what changed of one that is stored already, and what arrives in pieces."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from .appending import BulkWrites
+from .blobs import INLINE, Location
+from .chunks import ChunkWriter
+from .errors import SaveFailed, StoreError
+from .packs import CHUNK_SIZE
+from .records import Buffer, Patch
+
+if TYPE_CHECKING:
+    from .core import Core
+    from .rows import SessionRow
+
+_REMEMBERED = 256
+"""States of components whose lists of chunks are kept in memory: 64 digests take 4 KiB, and describe 16 MiB."""
+
+
+class Upload:
+    """The chunks of one buffer, written as they arrive, before the commit that needs them.
+
+    Not thread-safe. What is written belongs to no version until a `Patch` with this upload is committed; it is garbage
+    if that never happens.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self._pin = core.pins.hold()
+        self.digests: dict[int, bytes] = {}
+        self.rows: list[tuple[bytes, Location]] = []
+        self.ends: dict[int, int] = {}
+        """Bulk packs written to, and how far."""
+        self.written = 0
+        self.failure: StoreError | None = None
+        """Why a piece could not be written: the commit fails for the same reason."""
+
+    def write(self, offset: int, data: Buffer) -> None:
+        """Write a piece, which begins on the boundary of a chunk, and ends on one or with the buffer.
+
+        Failures are kept for the commit.
+        """
+        if self.failure is not None:
+            return
+        core = self.core
+        bulk = BulkWrites(core.bulk, core.bulk_lock)
+        try:
+            core.require_open()
+            writer = ChunkWriter(self._pin.known, bulk)
+            first = offset // CHUNK_SIZE
+            for index, digest in enumerate(writer.add_pieces(memoryview(data).cast("B"))):
+                self.digests[first + index] = digest
+            writer.spill()
+            self.ends.update(bulk.touched)
+            core.note_unsynced(bulk.settle())
+            self.rows += writer.rows
+            self.written += writer.written
+        except StoreError as error:
+            self.failure = error
+        finally:
+            bulk.release()
+
+    def release(self) -> None:
+        """It was committed, or never will be: what it has written is garbage unless a version needs it."""
+        self._pin.release()
+
+    def __del__(self) -> None:
+        self._pin.release()
+
+
+class Bases:
+    """Which chunks the large buffers of components consist of, as they were committed last."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._known: OrderedDict[tuple[bytes, str, str], dict[int, list[bytes]]] = OrderedDict()
+
+    def find(self, session: SessionRow | None, component: str, patch: Patch) -> list[bytes]:
+        """Return the digests of the buffer that a patch is to be applied to.
+
+        Raises:
+            SaveFailed: kind ``no_base``: it is not known here.
+        """
+        assert patch.base is not None
+        fingerprint, index = patch.base
+        if session is not None:
+            key = (session.uuid, component, fingerprint)
+            if key not in self._known:
+                self._look_up(session, component, fingerprint)
+            found = self._known.get(key, {}).get(index)
+            if found is not None and len(found) == -(-patch.size // CHUNK_SIZE):
+                self._known.move_to_end(key)
+                return found
+        raise SaveFailed("no_base", "What changed in a large value was sent, and the value itself is not stored here.")
+
+    def note(self, session: SessionRow, component: str, fingerprint: str, digests: dict[int, list[bytes]]) -> None:
+        """Remember the chunks of what was committed."""
+        self._known[session.uuid, component, fingerprint] = digests
+        while len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+
+    def _look_up(self, session: SessionRow, component: str, fingerprint: str) -> None:
+        core = self._core
+        if session.head is None:
+            return
+        try:
+            with core.reading():
+                entry = core.timeline.listing(session, session.head).get(component)
+            if entry is None or entry.fingerprint != fingerprint:
+                return
+            what = "a large value"
+            refs = core.reader.refs(entry.content, entry.digest, what)[1:]
+            digests = {
+                index: core.reader.chunk_digests(ref, what)
+                for index, ref in enumerate(refs)
+                if ref.level != INLINE and ref.size > CHUNK_SIZE
+            }
+        except (StoreError, ValueError):
+            return  # It can't be built upon: everything is sent again.
+        self.note(session, component, fingerprint, digests)
