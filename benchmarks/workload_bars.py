@@ -54,7 +54,7 @@ def holdfast_wait(found: dict[str, Any]) -> float | None:
 
 def ratio(mine: float | None, theirs: float | None) -> float | None:
     """Divide, if both are there."""
-    return None if mine is None or theirs is None else mine / max(theirs, LEAST)
+    return None if mine is None or theirs is None else max(mine, 0) / max(theirs, LEAST)
 
 
 def _in_ms(name: str, mine: float | None, theirs: float | None) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from workload_holdfast import Pace, TimedClient, Trip, daemon
-from workload_memory import bytes_on_disk
+from workload_memory import bytes_on_disk, settled_bytes
 
 MEGABYTE = 1_000_000
 ROW = 125_000
@@ -74,10 +74,10 @@ def session_size(folder: Path, sizes: Sizes, pace: Pace) -> dict[str, Any]:
             client.timed("a.py", "x = 1")
             client.settle()
             client.flush()
-            before = bytes_on_disk(at / ".state")
+            before = settled_bytes(at / ".state")
             found = _compare(client, "a.py", _rows(7, 7, megabytes), usual, pace)
             client.flush()
-            found["bytes_per_cell"] = (bytes_on_disk(at / ".state") - before) / 14
+            found["bytes_per_cell"] = (settled_bytes(at / ".state") - before) / 14
             points.append({"megabytes": megabytes} | found)
         shutil.rmtree(at, ignore_errors=True)
     return {"points": points}

@@ -15,7 +15,7 @@ from typing import Any
 
 from stdio_client import StdioClient
 from workload_cells import Workload
-from workload_memory import Sampler, bytes_on_disk
+from workload_memory import Sampler, bytes_on_disk, settled_bytes
 
 SPARE = 1.5
 """Seconds in which a daemon surely has its spare kernel ready."""
@@ -178,7 +178,7 @@ def paced(workload: Workload, folder: Path, pace: Pace) -> dict[str, Any]:
             client.settle()
         client.timed("small.py", "import numpy as np" if workload.name == "W1" else "x = -1")
         client.flush()
-        before = bytes_on_disk(folder / ".state")
+        before = settled_bytes(folder / ".state")
         began = time.perf_counter()
         for index, code in enumerate(workload.cells):
             if index and workload.alike and time.perf_counter() - began > pace.budget:
@@ -193,7 +193,7 @@ def paced(workload: Workload, folder: Path, pace: Pace) -> dict[str, Any]:
             kept.append(client.timed("kept.py", code))
             client.settle()
         client.flush()
-        after = bytes_on_disk(folder / ".state")
+        after, while_open = settled_bytes(folder / ".state"), bytes_on_disk(folder / ".state")
     found = _waits(workload, kept, plain)
     closed = bytes_on_disk(folder / ".state")
     if small:
@@ -201,7 +201,7 @@ def paced(workload: Workload, folder: Path, pace: Pace) -> dict[str, Any]:
     return found | {
         "setup_lag": setup.lag,
         "bytes": closed,
-        "bytes_while_open": after,
+        "bytes_while_open": while_open,
         "bytes_per_cell": max(0, after - before) / len(kept) / (2 if small else 1),
     }
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
+import tempfile
 import threading
 import time
 from collections.abc import Iterable
@@ -71,10 +74,23 @@ class Sampler:
         self._thread.join()
 
 
-def bytes_on_disk(folder: Path) -> int:
+def settled_bytes(state: Path) -> int:
+    """Return what a state folder in use takes without what its catalog has noted twice, in its write-ahead log."""
+    with tempfile.TemporaryDirectory() as folder:
+        for path in state.glob("catalog.sqlite*"):
+            shutil.copy(path, folder)
+        catalog = sqlite3.connect(Path(folder) / "catalog.sqlite")
+        catalog.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        catalog.close()
+        return bytes_on_disk(state, without="catalog.sqlite*") + bytes_on_disk(Path(folder))
+
+
+def bytes_on_disk(folder: Path, without: str = "") -> int:
     """Return the bytes that the files below a folder take on the disk."""
     total = 0
     for path in folder.rglob("*"):
+        if path.match(without or "."):
+            continue
         try:
             status = path.lstat()
         except OSError:
