@@ -89,7 +89,7 @@ def bytes_on_disk(folder: Path, without: str = "") -> int:
     """Return the bytes that the files below a folder take on the disk."""
     total = 0
     for path in folder.rglob("*"):
-        if path.match(without or "."):
+        if without and path.match(without):
             continue
         try:
             status = path.lstat()
