@@ -16,8 +16,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import workload_marimo
 from workload_cells import Workload
-from workload_memory import Sampler
+from workload_memory import Sampler, bytes_on_disk
 
 HERE = Path(__file__).parent
 DATA = ("numpy", "pandas", "scikit-learn")
@@ -152,9 +153,9 @@ def measure(
     Raises:
         PeerFailed: the peer does not do this workload.
     """
-    if peer == "marimo":
-        raise PeerFailed("caches what a cell returned, by its code: it keeps no session that cells change")
     folder.mkdir(parents=True)
+    if peer == "marimo":
+        return with_marimo(workload, python, folder, limit)
     task = {name: getattr(workload, name) for name in ("setup", "cells", "every", "touch")}
     task |= {"budget": budget if workload.alike else limit, "think": THINK}
 
@@ -187,6 +188,45 @@ def measure(
         if not kept.trouble and not plain.trouble:
             result["memory"] = max(0, kept.peak - plain.peak)
     return result
+
+
+def with_marimo(workload: Workload, python: Path, folder: Path, limit: float) -> dict[str, Any]:
+    """Run a notebook without caches, with caches that are empty, and with caches that have everything.
+
+    Raises:
+        PeerFailed: marimo cannot keep such a session.
+    """
+    if workload.name in workload_marimo.REFUSALS:
+        raise PeerFailed(workload_marimo.REFUSALS[workload.name])
+    cache = folder / "__marimo__"
+
+    def run(*, cached: bool, sampled: bool = False) -> Lines:
+        path = folder / "notebook.py"
+        path.write_text(workload_marimo.notebook(workload, cached=cached))
+        lines = Lines([str(python), str(path)], limit, sampled=sampled)
+        if lines.trouble:
+            raise PeerFailed(lines.trouble)
+        return lines
+
+    plain, cached = ({line["cell"]: line["took"] for line in run(cached=how).of("cell")} for how in (False, True))
+    size = bytes_on_disk(cache)
+    again = run(cached=True)
+    shutil.rmtree(cache)
+    peaks = [run(cached=how, sampled=True).peak for how in (False, True)]
+    restored = max(line["at"] for line in again.of("cell")) - again.of("begins")[0]["at"]
+    return {
+        "cells": len(cached),
+        "waits": [took - plain[cell] for cell, took in cached.items()],
+        "trips": [],
+        "codes": list(plain.values()),
+        "bytes": size,
+        "bytes_per_cell": size / len(cached),
+        "trouble": "",
+        "first": restored,
+        "every": restored,
+        "touch": again.of("touched")[0]["took"],
+        "memory": max(0, peaks[1] - peaks[0]),
+    }
 
 
 def summary(workload: Workload, cells: list[dict[str, Any]], first_bytes: int) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def _row(name: str, found: dict[str, Any]) -> tuple[str, ...]:
         "",
         "at once" if kept else "",
         size(found["bytes"]) if kept else "",
-        size(found["bytes_per_cell"]) if name == "Kishu" else "last state only" if kept else "",
+        size(found["bytes_per_cell"]) if name in ("Kishu", "marimo") else "last state only" if kept else "",
         seconds(found.get("first")) if kept else "",
         seconds(found.get("every")) if kept else "",
         seconds(read) if kept else "",
