@@ -14,7 +14,7 @@ import logging
 import mmap
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +41,8 @@ AT_ONCE = 16 << 20
 """What is sent at once of variables altogether; the others wait until they are needed."""
 PART = 4 << 20
 """Bytes in one frame of what is sent later."""
+VERIFY_AFTER = 1.0
+"""Seconds after a restore until what was mapped is verified: first comes what users wait for."""
 VERIFY_PAUSE = 0.25
 """Seconds between looks whether there is time to go on with what is only verified."""
 _WORKERS = max(2, min(4, os.cpu_count() or 1))
@@ -64,6 +66,8 @@ class _Planned:
 
     def pieces(self, slot: int, *, mapped: bool) -> list[Piece]:
         """Return the chunks of a buffer which the kernel maps, or those which it does not."""
+        if not mapped and sum(run.length for run in self.runs.get(slot, ())) == self.layouts[slot].size:
+            return []
         found = {at for run in self.runs.get(slot, ()) for at in range(run.at, run.at + run.length, CHUNK_SIZE)}
         return [piece for piece in self.layouts[slot].pieces if (piece.at in found) is mapped]
 
@@ -89,6 +93,8 @@ class Loaded:
     on_rotten: Callable[[bytes], None] = lambda digest: None
     _all: dict[str, _Planned] = field(default_factory=dict)
     _serving: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _writes: bool = True
+    """Whether kernels' memory can be written to, as far as is known."""
     _holders: set[str] = field(default_factory=lambda: {"kernel", "verification"})
 
     @property
@@ -109,17 +115,26 @@ class Loaded:
     # ------------------------------------------------------------------ what a kernel asks for
 
     async def serve(self, kernel: Kernel, asked: dict[str, Any]) -> None:
-        """Send what a kernel asks for, in frames of bounded size; what is damaged is said in the last of them."""
+        """Send what a kernel asks for; what is damaged is said in the last frame, and before that nothing is complete.
+
+        Where the system allows it, the bytes are put into the kernel's memory, else they go in frames of bounded size.
+        """
         identity = str(asked["component"])
         last: dict[str, Any] = {"type": "component", "loading": self.number, "component": identity}
+        wanted = {int(slot): str(how) for slot, how in asked["wanted"]}
+        places = {int(slot): int(address) for slot, address in asked.get("places") or ()}
+        loop = asyncio.get_running_loop()
         async with self._serving:
             planned = self._all.get(identity)
             if planned is None:
                 kernel.send({**last, "error": "this is no component of the version that is being loaded"})
                 return
             try:
-                for slots, data in self._parts(planned, {int(slot): how for slot, how in asked["wanted"]}):
-                    pieces = await asyncio.get_running_loop().run_in_executor(None, data)
+                if self._writes and places.keys() >= wanted.keys():
+                    self._writes = await loop.run_in_executor(None, self._write, kernel, planned, wanted, places)
+                    wanted = {} if self._writes else wanted
+                for slots, data in self._parts(planned, wanted):
+                    pieces = await loop.run_in_executor(None, data)
                     kernel.send({**last, "type": "part", "into": slots}, pieces)
                     await kernel.drained()
                     if kernel.death is not None:
@@ -128,6 +143,31 @@ class Loaded:
                 last["error"] = error.message
             kernel.send(last)
 
+    def _write(self, kernel: Kernel, planned: _Planned, wanted: dict[int, str], places: dict[int, int]) -> bool:
+        """Put what is wanted into the kernel's memory; whether that can be done.
+
+        Raises:
+            Damaged: a part of it is.
+        """
+
+        def write(job: tuple[int, Piece]) -> None:
+            slot, piece = job
+            kernel.write_memory(places[slot] + piece.at, self._read(planned.entry, [piece])[0])
+
+        jobs = [(slot, piece) for slot, how in wanted.items() for piece in self._wanted(planned, slot, how)]
+        written = [_pool.submit(write, job) for job in jobs]
+        wait(written)  # The kernel may use that memory for something else once it is told of the end.
+        try:
+            for one in written:
+                one.result()
+        except OSError as error:
+            logger.info("bytes go to kernels in frames: %s", error)
+            return False
+        return True
+
+    def _wanted(self, planned: _Planned, slot: int, how: str) -> list[Piece]:
+        return planned.pieces(slot, mapped=False) if how == "rest" else list(planned.layouts[slot].pieces)
+
     def _parts(
         self, planned: _Planned, wanted: dict[int, str]
     ) -> Iterator[tuple[list[tuple[int, int]], Callable[[], list[bytes]]]]:
@@ -135,7 +175,7 @@ class Loaded:
         window: list[tuple[int, Piece]] = []
         size = 0
         for slot, how in wanted.items():
-            for piece in planned.pieces(slot, mapped=False) if how == "rest" else planned.layouts[slot].pieces:
+            for piece in self._wanted(planned, slot, how):
                 window.append((slot, piece))
                 size += piece.size
                 if size >= PART:
@@ -176,6 +216,7 @@ class Loaded:
             paused: whether somebody else needs the machine just now.
         """
         wrong: dict[str, str] = {}
+        await asyncio.sleep(VERIFY_AFTER)
         loop = asyncio.get_running_loop()
         for planned in self._all.values():
             for slot in planned.runs:
@@ -312,7 +353,7 @@ def _contents(loaded: Loaded, planned: _Planned) -> list[bytes]:
         Damaged: it cannot be read.
     """
     contents = [
-        layout.inline or b"".join(loaded._read(planned.entry, layout.pieces))
+        layout.inline or b"".join(loaded._read(planned.entry, list(layout.pieces)))
         for slot, layout in enumerate(planned.layouts)
         if slot not in planned.runs
     ]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from .capture.lazy import Stopped, StoredComponent, Unreadable
-from .capture.mapping import CannotMap, lay_over, reserve
+from .capture.mapping import CannotMap, address_of, lay_over, reserve
 from .outbox import Outbox
 from .wire import Message
 
@@ -22,6 +22,7 @@ class _Incoming:
     def __init__(self, targets: list[memoryview], wanted: list[tuple[int, str]]) -> None:
         self.targets = targets
         self.wanted = wanted
+        self.places = [(slot, address_of(targets[slot])) for slot, _ in wanted]
         self.error: str | None = None
         self.done = _thread.allocate_lock()
         self.done.acquire()
@@ -46,6 +47,11 @@ class Fetcher:
         self._packs = packs
         self._stop = stop
         self._incoming: dict[str, _Incoming] = {}
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the daemon may still write into memory that it was told of: that has to stay where it is."""
+        return any(incoming.done.locked() for incoming in self._incoming.values())
 
     # -- the main thread
 
@@ -108,8 +114,15 @@ class Fetcher:
     def _ask(self, identity: str, incoming: _Incoming) -> None:
         self._incoming[identity] = incoming
         if incoming.wanted:
+            places = [place for place in incoming.places if place[1]]
             self._outbox.send(
-                {"type": "need", "loading": self.loading, "component": identity, "wanted": incoming.wanted}
+                {
+                    "type": "need",
+                    "loading": self.loading,
+                    "component": identity,
+                    "wanted": incoming.wanted,
+                    "places": places,
+                }
             )
 
     def _mapped(self, item: Mapping[str, Any]) -> tuple[memoryview, bool]:

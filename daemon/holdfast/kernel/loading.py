@@ -46,6 +46,8 @@ class Loader:
         self._has_work = has_work
         self._capture: Any = None
         self._fetcher: Fetcher | None = None
+        self._before: list[Fetcher] = []
+        """Those of earlier restores for which something is still under way."""
         self._on_loaded: Callable[[], None] = lambda: None
         self._stop_if: Callable[[], bool] = _never
 
@@ -78,6 +80,9 @@ class Loader:
         from .capture.lazy import StoredComponent
         from .fetching import Fetcher
 
+        self._before = [fetcher for fetcher in self._before if fetcher.is_busy]
+        if self._fetcher is not None and self._fetcher.is_busy:
+            self._before.append(self._fetcher)
         fetcher = self._fetcher = Fetcher(self._outbox, header["loading"], header["packs"], self._stop)
         taken = iter(buffers)
         return [
@@ -87,8 +92,9 @@ class Loader:
 
     def deliver(self, message: Message) -> None:
         """Take in what the daemon sends of a component; called by the control thread."""
-        if self._fetcher is not None:
-            self._fetcher.deliver(message)
+        for fetcher in (self._fetcher, *self._before):
+            if fetcher is not None:
+                fetcher.deliver(message)
 
     # -- when it is needed
 

@@ -31,6 +31,7 @@ _WARM = (
     f"{__package__}.tracebacks",
     f"{__package__}.tables",
     f"{__package__}.capture.session",
+    f"{__package__}.fetching",
     "tokenize",
     "_holdfast_cloudpickle.cloudpickle",
     "asyncio",

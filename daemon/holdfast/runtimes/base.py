@@ -91,6 +91,14 @@ class Kernel(ABC):
     def send_soon(self, header: dict[str, Any]) -> None:
         """Send a frame that nobody waits for: with the next one, or a moment later."""
 
+    def write_memory(self, address: int, data: bytes) -> None:
+        """Copy bytes to where the process has made room and waits for them; callable from any thread.
+
+        Raises:
+            OSError: not with this kernel; send them.
+        """
+        raise OSError("this kernel takes bytes in frames only")
+
     @abstractmethod
     async def drained(self) -> None:
         """Return when the process has taken most of what was sent, or has died."""

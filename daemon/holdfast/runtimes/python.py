@@ -25,6 +25,7 @@ from holdfast.kernel.wire import Decoder, Message, WireError, encode
 from holdfast.runtimes.base import Death, Kernel, StreamName
 from holdfast.runtimes.copies import Copies
 from holdfast.runtimes.death import count_oom_kills, explain, resident_memory
+from holdfast.runtimes.memory import write_memory
 
 KERNEL_MAIN = Path(kernel_package.__file__).parent / "__main__.py"
 START_TIMEOUT = 30.0
@@ -275,6 +276,11 @@ class PythonKernel(Kernel):
         if not self._sending_soon:
             self._sending_soon = True
             asyncio.get_running_loop().call_later(SEND_DELAY, self._send_unsent)
+
+    def write_memory(self, address: int, data: bytes) -> None:
+        if self.death is not None:
+            raise OSError("the process has ended")
+        write_memory(self.pid, address, data)
 
     async def drained(self) -> None:
         await self._room.wait()

@@ -260,9 +260,12 @@ class Catalog:
         for at in range(0, len(digests), _LOOKUP_BATCH):
             batch = digests[at : at + _LOOKUP_BATCH]
             marks = ",".join("?" * len(batch))
-            for digest, *place in self._all(f"SELECT * FROM chunks WHERE digest IN ({marks})", batch):
-                if all(isinstance(number, int) for number in place):
-                    found[digest] = Location(*place)
+            # Thousands at a time, before the first variable of a restore is there.
+            for digest, pack, offset, stored, size, codec in self._all(
+                f"SELECT * FROM chunks WHERE digest IN ({marks})", batch
+            ):
+                if type(pack) is type(offset) is type(stored) is type(size) is type(codec) is int:
+                    found[digest] = Location(pack, offset, stored, size, codec)
         return found
 
     def add_chunks(self, rows: Sequence[tuple[bytes, Location]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -25,13 +25,19 @@ class Piece(NamedTuple):
     place: Location
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Layout:
     """A blob: either its bytes, if they are few, or its chunks in order."""
 
     size: int
     inline: bytes = b""
-    pieces: Sequence[Piece] = ()
+    digests: list[bytes] = field(default_factory=list)
+    places: list[Location] = field(default_factory=list)
+
+    @property
+    def pieces(self) -> Iterator[Piece]:
+        """The chunks. A gigabyte has thousands, and most of the time nobody looks at one of them."""
+        return map(Piece, range(0, self.size, CHUNK_SIZE), (p.size for p in self.places), self.digests, self.places)
 
 
 class Run(NamedTuple):
@@ -51,35 +57,38 @@ def layout_of(reader: ChunkReader, ref: BlobRef, what: str) -> Layout:
     """
     if ref.level == INLINE:
         return Layout(ref.size, ref.value)
-    found: list[Piece] = []
+    layout = Layout(ref.size)
+    last = ref.size - (ref.size - 1) % CHUNK_SIZE - 1
     for digests in [[ref.value]] if ref.level == 0 else reader.lists(ref, what):
         places = reader.locate(digests)
         for digest in digests:
-            place, at = places.get(digest), len(found) * CHUNK_SIZE
-            size = min(CHUNK_SIZE, ref.size - at)
+            place = places.get(digest)
+            size = CHUNK_SIZE if len(layout.places) * CHUNK_SIZE < last else ref.size - last
             if place is None or place.size != size or place.offset <= 0:
                 raise damaged_content(what, "a part of it is missing")
-            found.append(Piece(at, size, digest, place))
-    return Layout(ref.size, b"", found)
+            layout.places.append(place)
+        layout.digests += digests
+    return layout
 
 
 def runs_of(layout: Layout, page: int) -> list[Run]:
     """Return the stretches of a blob that can be mapped with pages of this size; the rest has to be read."""
     runs: list[Run] = []
-    for at, size, _, place in layout.pieces:
-        if place.codec != RAW or place.offset % page or CHUNK_SIZE % page:
+    if CHUNK_SIZE % page:
+        return runs
+    start = pack = offset = length = 0
+    at = -CHUNK_SIZE
+    for place in layout.places:
+        at += CHUNK_SIZE
+        if place.codec != RAW or place.offset % page:
             continue
-        last = runs[-1] if runs else None
-        if (
-            last is not None
-            and last.pack == place.pack
-            and last.at + last.length == at
-            and last.offset + last.length == place.offset
-        ):
-            runs[-1] = last._replace(length=last.length + size)
-        else:
-            runs.append(Run(at, place.pack, place.offset, size))
-    return runs
+        if length and pack == place.pack and offset + length == place.offset and start + length == at:
+            length += place.size
+            continue
+        if length:
+            runs.append(Run(start, pack, offset, length))
+        start, pack, offset, length = at, place.pack, place.offset, place.size
+    return [*runs, Run(start, pack, offset, length)] if length else runs
 
 
 @dataclass(slots=True)

@@ -237,13 +237,13 @@ class Store:
             Damaged: naming the variables; something is known to be missing or wrong without reading all of it.
         """
         what, reader = describe(entry), self._core.reader
-        with self._core.reading():
+        with self._core.pins.files(), self._core.reading():
             try:
                 refs = reader.refs(entry.content, entry.digest, what)
             except ValueError as error:
                 raise damaged_content(what, f"its list of contents is not readable: {error}") from error
             layouts = [layout_of(reader, ref, what) for ref in refs]
-            packs.hold(self._core.packs, sorted({piece.place.pack for layout in layouts for piece in layout.pieces}))
+            packs.hold(self._core.packs, sorted({place.pack for layout in layouts for place in layout.places}))
         return layouts
 
     def note_damage(self, digest: bytes) -> None:

@@ -24,6 +24,15 @@ def reserve(size: int) -> memoryview:
     return memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
 
 
+def address_of(view: memoryview) -> int:
+    """Return where a writable buffer lies as long as its view is not released; 0 if that can't be told."""
+    try:
+        import ctypes
+    except ImportError:
+        return 0
+    return ctypes.addressof(ctypes.c_char.from_buffer(view)) if view.nbytes else 0
+
+
 def lay_over(
     size: int, runs: Iterable[tuple[int, int, int, int]], packs: Mapping[str, Mapping[str, Any]]
 ) -> memoryview:

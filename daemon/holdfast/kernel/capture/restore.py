@@ -282,6 +282,8 @@ class Restoration:
         self.failures: dict[str, tuple[SavedComponent, BaseException]] = {}
         self.stop: Callable[[], bool] | None = None
         """Whether loading is to be given up for something else."""
+        self.pointed: dict[str, set[str]] = {}
+        """By component, the hidden members that what could not be loaded points to."""
         self.annotated: list[Any] = []
         """Functions and classes whose annotations are texts that were values."""
         self._home = {member: component for component in components for member in component.members}
@@ -532,19 +534,16 @@ def _remedy(error: BaseException) -> str:
 _POINTER = re.compile(re.escape(DEFINITION.encode()) + rb"[0-9a-f]{12}")
 
 
-def _pointed_at(component: SavedComponent) -> set[str]:
-    try:
-        return {match.decode() for match in _POINTER.findall(component.stream)} - {*component.members}
-    except Unreadable:
-        return set()  # Nothing will ever be loaded of it.
-
-
 def forget_missing(partition: Partition, restoration: Restoration) -> None:
     """Keep what could not be loaded as it was saved, so that the next capture doesn't remove it from the store."""
-    kept = {component.id: component for component, _ in restoration.failures.values()}
     needed: dict[str, Any] = {}
-    for component in kept.values():
-        pointed = _pointed_at(component)
+    for component, error in restoration.failures.values():
+        pointed = restoration.pointed.get(component.id)
+        if pointed is None:
+            # What can't be read will never need anything, and to look would be to ask for it again.
+            found = () if isinstance(error, Unreadable) else _POINTER.findall(component.stream)
+            pointed = {match.decode() for match in found} - {*component.members}
+            restoration.pointed[component.id] = pointed
         needed.update((hidden, restoration.values[hidden]) for hidden in pointed if hidden in restoration.values)
         refs = dict.fromkeys(sorted(pointed), 1)
         record = Record(

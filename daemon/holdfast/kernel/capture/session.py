@@ -34,7 +34,7 @@ from .environment import Differences, Environment
 from .flights import Flight, Flights
 from .kinds import Kinds, module_of
 from .later import Later
-from .lazy import StoredComponent, Waiting
+from .lazy import StoredComponent, Unreadable, Waiting
 from .ledger import Ledger
 from .owed import Owed
 from .patches import PATCH, Patches
@@ -276,19 +276,17 @@ class SessionCapture:
 
     def _unloaded(self) -> list[Component]:
         """Return what could not be loaded, as it was saved: it stays in the store until its names are bound anew."""
-        return [
-            Component(
-                id=saved.id,
-                members=saved.members,
-                fingerprint=saved.fingerprint,
-                stream=saved.stream,
-                buffers=list(saved.buffers),
-                names=tuple(filter(is_visible, saved.members)),
-                refs=tuple(record.refs),
-            )
-            for record in self._partition.records.values()
-            if (saved := record.kept) is not None
-        ]
+        found = []
+        for record in [record for record in self._partition.records.values() if record.kept is not None]:
+            saved = record.kept
+            assert saved is not None
+            names = tuple(filter(is_visible, saved.members))
+            try:
+                content = saved.stream, list(saved.buffers)
+            except Unreadable:
+                continue  # There is nothing to be kept.
+            found.append(Component(saved.id, saved.members, saved.fingerprint, *content, names, tuple(record.refs)))
+        return found
 
     def _recovered(self, lost: dict[str, LostMember]) -> set[str]:
         """Return what was lost for the loss of a definition that could be saved now."""
