@@ -156,8 +156,10 @@ class Pages:
                 continue
             key = (address_of(view), view.nbytes)
             region = self._look_at(key)
-            self._hash(region, view)
             at = stored.places.index(key) if stored is not None and key in stored.places else None
+            if at is None:  # Of what was adopted some chunks are unknown, and there is nothing to start from.
+                region.pending.update(chunk for chunk, digest in enumerate(region.digests) if digest is None)
+            self._hash(region, view)
             places.append(key)
             indexes.append(index)
             if stored is None or at is None:
