@@ -23,8 +23,14 @@ def fork_silently() -> int:
     # Not with the functions for filters: they make warnings that were shown once appear again.
     quiet = ("ignore", None, DeprecationWarning, None, 0)
     warnings.filters.insert(0, quiet)  # type: ignore[attr-defined]
+    random: Any = sys.modules.get("random")
+    state = random.getstate() if random is not None else None
     try:
-        return os.fork()
+        pid = os.fork()
+        if pid == 0 and state is not None:
+            # Its generator begins anew in every child, and what is saved is the session's.
+            random.setstate(state)
+        return pid
     finally:
         warnings.filters.remove(quiet)  # type: ignore[attr-defined]
 

@@ -32,6 +32,7 @@ _WARM = (
     f"{__package__}.tables",
     f"{__package__}.capture.session",
     f"{__package__}.fetching",
+    f"{__package__}.copying",
     "tokenize",
     "_holdfast_cloudpickle.cloudpickle",
     "asyncio",

@@ -11,10 +11,12 @@ import contextlib
 import os
 import pickle
 import select
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ..interrupts import TooSlow
 from . import pages
 from .components import LostMember, Record, is_visible
 from .definitions import is_definition_type
@@ -30,6 +32,8 @@ MOST = 2
 """Copies of one session at a time: each may take as much memory again as what it saves."""
 _READY = 8
 """Bytes before the report in its file: its length, written last."""
+_INTRODUCTION = 0.02
+"""Seconds for looking at what the definitions in a capture lead to."""
 _INSIDE = 64
 """Items of a container that are looked at for large buffers."""
 
@@ -131,7 +135,6 @@ class Flights:
             if is_visible(member) and member in session.namespace:
                 session.pages.watch(_buffers_of(session.namespace[member]))
         return Flight(
-            seq=capture._ledger.reserve(due),
             full=full,
             run=run,
             cell=cell,
@@ -143,6 +146,7 @@ class Flights:
             ambient=capture._changes_of_ambient(full),
             before=dict(capture._partition.records),
             lost=dict(capture._lost),
+            seq=capture._ledger.reserve(due),
         )
 
     def _introduce(self, due: Iterable[str]) -> None:
@@ -156,16 +160,22 @@ class Flights:
             and not session.definitions.importable(session.namespace[member])
         ]
         seen: set[int] = set()
-        while work:
-            _, definition = work.pop()
-            if id(definition) in seen:
-                continue
-            seen.add(id(definition))
-            hidden = session.definitions.hidden_of(definition)
-            # What can't be pickled, the copy says.
-            with contextlib.suppress(NotPicklable):
-                met = pickle_members(session, [(hidden, definition)], Kinds()).met
-                work += met.items()
+        session.deadline = time.thread_time() + _INTRODUCTION
+        try:
+            while work:
+                _, definition = work.pop()
+                if id(definition) in seen:
+                    continue
+                seen.add(id(definition))
+                hidden = session.definitions.hidden_of(definition)
+                # What can't be pickled, the copy says.
+                with contextlib.suppress(NotPicklable):
+                    met = pickle_members(session, [(hidden, definition)], Kinds()).met
+                    work += met.items()
+        except TooSlow:
+            return  # It holds much. If a copy meets others in it, it leaves them to this process.
+        finally:
+            session.deadline = None
 
     def cancel(self, flight: Flight) -> None:
         """No copy could be made."""
@@ -269,14 +279,6 @@ class Flights:
                 flight.committed, flight.rejected = committed, not committed
                 return True
         return False
-
-    def forget(self) -> None:
-        """The session becomes another one: whatever copies find is of no interest any more."""
-        for flight in self._flying:
-            self._capture._session.pages.after_copy(flight.begin, None)
-            self._close(flight)
-        self._flying.clear()
-        self._capture._partition.hold = False
 
     def _land(self, flight: Flight, *, wait: bool) -> bool:
         # A snapshot that was rejected was sent, or never will be: the copy is done or gone.
