@@ -162,3 +162,13 @@ by_name = {str(p.x): p for p in points}
     async with opened(folder) as client:
         look = "points[0].twice(), by_name['0'] is points[0], type(points[9]) is Point, len(by_name)"
         assert await client.value("a.py", look) == "(15, True, True, 20000)"
+
+
+async def test_random_generators_that_a_copy_saves_go_on_where_they_were(folder: Path) -> None:
+    async with opened(folder) as client:
+        cell = "import random\nrandom.seed(7)\nown = random.Random(3)\nbig = [random.random, own, *range(200_000)]"
+        run = await client.run("a.py", cell)
+        assert (await saved(client, run))["status"] == "saved"
+        drawn = await client.value("a.py", "big[0](), big[1].random(), own.random()")
+    async with opened(folder) as client:
+        assert await client.value("a.py", "big[0](), big[1].random(), own.random()") == drawn
