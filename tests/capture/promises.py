@@ -17,6 +17,22 @@ PLAIN: dict[str, tuple[list[str], list[str]]] = {
         ["a = []", "a.append(a)", "d = {}; d['me'] = [d]"],
         ["a[0] is a", "d['me'][0] is d"],
     ),
+    "large bytes and texts, also within others, and those with lone surrogates": (
+        [
+            "raw = bytes(range(256)) * 8000; held = [raw, {'again': raw}]; array = bytearray(raw); part = memoryview(array)[5:]",
+            "text = 'abc' * 500_000; texts = {'wide': 'ä€😀' * 400_000, 'lone': '\\ud800x' * 600_000}; texts['again'] = texts['wide']",
+            "medium = [b'x' * 70_000, 'y' * 70_000, bytearray(70_000), 1]; medium.append(medium[0])",
+            "held.append(1); array[3] = 99; texts['n'] = 1",
+        ],
+        [
+            "raw == bytes(range(256)) * 8000 and held[0] == raw and held[0] is held[1]['again'] and held[2:] == [1]",
+            "type(array) is bytearray and array[3] == 99 and array[:3] + array[4:] == raw[:3] + raw[4:]",
+            "part[0] == array[5] and part.obj is array",
+            "text == 'abc' * 500_000 and texts['wide'] == 'ä€😀' * 400_000 and texts['wide'] is texts['again']",
+            "texts['lone'] == '\\ud800x' * 600_000 and texts['n'] == 1",
+            "medium[:4] == [b'x' * 70_000, 'y' * 70_000, bytearray(70_000), 1] and medium[4] is medium[0]",
+        ],
+    ),
     "variables that share a part still share it": (
         ["part = {'n': 0}", "x = [part]", "y = (part, 1)", "x[0]['n'] = 7"],
         ["x[0] is y[0] is part", "y[0]['n'] == 7"],

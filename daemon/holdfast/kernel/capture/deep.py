@@ -68,7 +68,7 @@ class DeepPickler(ComponentPickler):
         steps: how many steps there were; a stream without any is as the other pickler makes it.
     """
 
-    def __init__(self, file: Any, session: Session, own: dict[str, Any]) -> None:
+    def __init__(self, session: Session, own: dict[str, Any]) -> None:
         self._known: dict[int, Any] = {}
         self._reduced: dict[int, Any] = {}
         self._heights: dict[int, int | _Frame] = {}
@@ -78,7 +78,7 @@ class DeepPickler(ComponentPickler):
         self._opaque = 0
         self._most_opaque = 0
         self.steps = 0
-        super().__init__(file, session, own)
+        super().__init__(session, own)
         self.progress = (self.visited, self._heights)
 
     def reducer_override(self, thing: Any) -> Any:

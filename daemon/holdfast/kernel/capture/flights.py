@@ -411,7 +411,9 @@ def _buffers_of(value: Any, depth: int = 2) -> Iterator[memoryview]:
             with contextlib.suppress(ValueError, BufferError):
                 yield pickle.PickleBuffer(value).raw()
         return
-    if package == "pandas" and kind.__name__ in ("DataFrame", "Series"):
+    if kind in (bytes, bytearray) and len(value) >= pages.LARGE:
+        yield memoryview(value)
+    elif package == "pandas" and kind.__name__ in ("DataFrame", "Series"):
         found = [block.values for block in getattr(getattr(value, "_mgr", None), "blocks", ())]
     elif kind in (list, tuple):
         found = value[:_INSIDE]

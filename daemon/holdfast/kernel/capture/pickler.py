@@ -8,7 +8,6 @@ from __future__ import annotations
 import builtins
 import copyreg
 import enum
-import io
 import pickle
 import sys
 import time
@@ -26,6 +25,7 @@ from .components import KEPT, Lost, is_visible
 from .definitions import TYPE_VARIABLES, Definitions
 from .kinds import COUNTED, DEFINITION, TIES, Kinds, is_importable_type, module_of, set_free
 from .pages import Pages
+from .payloads import Stream
 from .recipes import hashed
 from .recipes.loose import loose_parts
 from .recipes.registered import VARIABLE as REGISTRATIONS
@@ -122,6 +122,8 @@ class Session:
         """Attributes that code of the session has set or may set when it is called; see `patches`."""
         self.sources = Sources()
         self.pages = Pages()
+        self.is_busy: Callable[[], bool] = bool
+        """Tells whether code of the user's runs beside the cells."""
         self.is_copy = False
         """Whether this is a copy of the session's process: open files are not to be touched."""
         self.deadline: float | None = None
@@ -289,6 +291,7 @@ class ComponentPickler(pickle.Pickler):
     """The C pickler with our reducers.
 
     Attributes:
+        stream: what was written.
         memory: arrays in which other objects save memory of their own, by id.
         visited: gets every object it comes by, atoms and repetitions included.
         own: the definitions pickled by value, by hidden id.
@@ -303,7 +306,7 @@ class ComponentPickler(pickle.Pickler):
 
     steps = 0
 
-    def __init__(self, file: Any, session: Session, own: dict[str, Any], *, mark: bool = False) -> None:
+    def __init__(self, session: Session, own: dict[str, Any], *, mark: bool = False) -> None:
         self.visited: list[Any] = []
         self.progress: tuple[Sized, ...] = (self.visited,)
         self.buffers: list[memoryview] = []
@@ -315,6 +318,7 @@ class ComponentPickler(pickle.Pickler):
         self.deferred: set[int] = set()
         self.filled: set[int] = set()
         self.weak: Counter[int] = Counter()
+        self.stream = Stream(self.visited, self.buffers, self.weak, session.is_busy)
         self.shared: set[int] = set()
         self.memory: dict[int, Any] = {}
         self.modules: set[str] = set()
@@ -330,7 +334,7 @@ class ComponentPickler(pickle.Pickler):
         # A list's append as the callback costs a fifth of a function in Python. It returns None: no persistent id.
         visit = _marking(session.special(), self.visited) if mark else self.visited.append
         self.persistent_id = visit  # type: ignore[method-assign]
-        super().__init__(file, PROTOCOL, buffer_callback=_collecting(self.buffers))
+        super().__init__(self.stream, PROTOCOL, buffer_callback=_collecting(self.buffers))
         self.persistent_id = visit  # type: ignore[method-assign]
 
     def reducer_override(self, thing: Any) -> Any:
@@ -438,8 +442,7 @@ def _pickle_members(
     orders: Sequence[tuple[Any, tuple[Any, ...]]] | None = None,
 ) -> Pickled:
     own = {name: value for name, value in members if name.startswith(DEFINITION_PREFIX)}
-    file = io.BytesIO()
-    pickler = _pickler(file, session, own, mark=mark, deep=deep)
+    pickler = _pickler(session, own, mark=mark, deep=deep)
     if orders:
         pickler.watch_for({**session.special(), **{id(collection): known for collection, known in orders}})
     visited = pickler.visited
@@ -460,7 +463,7 @@ def _pickle_members(
     session.progress = ()
     seen = list(compress(visited, map(kinds.__getitem__, map(type, visited))))
     ties = {id(thing): thing for thing in seen if kinds[type(thing)] & TIES}
-    stream = file.getvalue()
+    stream = pickler.stream.getvalue()
     if orders is None and not deep and (pickle.EMPTY_SET in stream or pickle.FROZENSET in stream):
         from .set_order import orders_of
 
@@ -504,12 +507,12 @@ def _pickle_members(
     )
 
 
-def _pickler(file: Any, session: Session, own: dict[str, Any], *, mark: bool, deep: bool) -> ComponentPickler:
+def _pickler(session: Session, own: dict[str, Any], *, mark: bool, deep: bool) -> ComponentPickler:
     if deep:
         from .deep import DeepPickler
 
-        return DeepPickler(file, session, own)
-    return ComponentPickler(file, session, own, mark=mark)
+        return DeepPickler(session, own)
+    return ComponentPickler(session, own, mark=mark)
 
 
 def _count_definitions(

@@ -75,6 +75,7 @@ class SessionCapture:
         self._patches = Patches(self._session)
         self._aliases = Aliases(self._session)
         self._owed = Owed(self._session, self._patches)
+        self._session.is_busy = self._owed.background.is_busy
         self._choice = Choice(module.__dict__)
         self._verification = Verification(self._session)
         self._unfaithful: set[str] = set()

@@ -12,11 +12,12 @@ import types
 import typing
 import weakref
 from collections import OrderedDict
-from pickle import PicklingError
+from pickle import PickleBuffer, PicklingError
 from typing import TYPE_CHECKING, Any
 
 from ..._cloudpickle import code_arguments
 from .. import rebuild
+from ..rebuild import payloads
 from ..sources import MAGIC, packed, signature
 from .registry import CannotKeep, Recipe
 
@@ -197,7 +198,7 @@ def _memory_view(pickler: ComponentPickler, view: memoryview) -> Any:
     if not view.c_contiguous or view.format.lstrip("@") not in _NATIVE:
         raise PicklingError("a memoryview with steps or of structures can't be saved")
     if view.readonly and isinstance(owner, bytes):
-        return rebuild.memory_view, (view.tobytes(), 0, view.nbytes, view.format, view.shape, True)
+        return payloads.bytes_view, (PickleBuffer(view), view.format, view.shape)
     return rebuild.memory_view, (
         owner, _address(view) - _address(memoryview(owner)), view.nbytes, view.format, view.shape, view.readonly,
     )  # fmt: skip

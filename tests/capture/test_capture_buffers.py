@@ -1,0 +1,76 @@
+"""What is large stays out of the stream: what is next to it may change without it being looked at or sent again."""
+
+from __future__ import annotations
+
+import gc
+import threading
+
+import pytest
+from sessions import Session
+
+SMALL = 5_000
+"""Bytes that a change may cost which has nothing to do with what is large."""
+
+
+def sent(session: Session, code: str) -> int:
+    """Run a cell, and return how many bytes are sent to save what it changed."""
+    snapshot = session.run(code)
+    total = 0
+    for component in snapshot.changed:
+        large = {one.position for one in component.large}
+        total += len(component.stream)
+        total += sum(end - start for one in component.large for start, end in one.runs)
+        total += sum(len(buffer) for at, buffer in enumerate(component.buffers) if at not in large)
+    del snapshot
+    gc.collect()
+    return total
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "bytes(3 << 20)",
+        "bytearray(3 << 20)",
+        "'x' * (3 << 20)",
+        "'€' * (1 << 20)",
+        "memoryview(bytes(3 << 20))[1 << 10:]",
+    ],
+)
+def test_what_stands_beside_large_bytes_and_texts_costs_what_it_is(value: str) -> None:
+    session = Session()
+    assert sent(session, f"box = {{'large': {value}, 'n': 1}}") > 2 << 20
+    assert 0 < sent(session, "box['n'] = 2") < SMALL
+    assert 0 < sent(session, "box['more'] = [1, 2]") < SMALL
+    assert session.reborn().value(f"box == {{'large': {value}, 'n': 2, 'more': [1, 2]}}")
+
+
+def test_a_changed_byte_of_a_large_bytearray_costs_a_chunk() -> None:
+    session = Session()
+    session.run("data = bytearray(8 << 20)")
+    assert sent(session, "data[5 << 20] = 1") < (1 << 18) + SMALL
+    assert session.reborn().value("len(data) == 8 << 20 and data[5 << 20] == 1 and sum(data) == 1")
+
+
+def test_a_bytearray_can_be_resized_after_a_save_and_is_not_held() -> None:
+    session = Session()
+    session.run("data = bytearray(2 << 20); held = [data]")
+    assert not sent(session, "other = 1; other = 1") > SMALL
+    session.run("data.extend(b'end')")
+    assert session.run("pass").changed == []
+    assert session.reborn().value("data.endswith(b'end') and held[0] is data")
+
+
+def test_while_a_thread_runs_a_bytearray_is_copied_so_that_the_thread_can_resize_it() -> None:
+    session = Session()
+    session.names["go"] = threading.Event()
+    session.execute(
+        "import threading\ndata = bytearray(2 << 20)\n"
+        "thread = threading.Thread(target=go.wait, daemon=True); thread.start()"
+    )
+    try:
+        snapshot = session.save(commit=False)
+        session.value("data.extend(b'end')")
+        assert sum(len(buffer) for component in snapshot.changed for buffer in component.buffers) == 2 << 20
+    finally:
+        session.value("go.set()")
+        session.value("thread.join()")
