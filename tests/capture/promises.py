@@ -936,6 +936,29 @@ WITH_PANDAS: dict[str, tuple[list[str], list[str]]] = {
             "df.b.dtype == 'int64'",
         ],
     ),
+    "columns of texts, with what is missing and what is no text": (
+        [
+            "import numpy as np, pandas as pd",
+            "n = 9000; names = np.array([f'näme {i}' for i in range(n)], dtype=object); few = np.array(['x', 'yy', ''] * 3000, dtype=object)",
+            "mixed = names.copy(); mixed[5] = None; mixed[6] = np.nan; mixed[7] = '\\ud800'; mixed[8] = 'a\\0b'; mixed[9] = 4; mixed[10] = box = [1]; mixed[11] = mixed",
+            "grid = np.asfortranarray(np.array([names, few], dtype=object).T); grid.flags.writeable = False; narrow = np.array([few, few], dtype=object).T.copy()",
+            "holes = names.copy(); holes[::3] = pd.NA; kind = type('S', (str,), {}); sub = names.copy(); sub[3] = kind('sub'); half = names[::2]",
+            "df = pd.DataFrame({'a': names, 'b': few, 'n': np.arange(n)}, dtype=object); df['s'] = pd.array(list(names), dtype='string'); df['n'] = df['n'].astype(int)",
+            "mixed[12] = 'new'; df.loc[3, 'a'] = 'new'; holes[1] = 'new'",
+        ],
+        [
+            "names.tolist() == [f'näme {i}' for i in range(n)] and few.tolist() == ['x', 'yy', ''] * 3000",
+            "mixed[5] is None and mixed[6] != mixed[6] and mixed[7] == '\\ud800' and mixed[8] == 'a\\0b' and mixed[9] == 4",
+            "mixed[10] is box and mixed[11] is mixed and mixed[12] == 'new' and mixed[13] == 'näme 13' and mixed[4] == 'näme 4'",
+            "grid.flags.f_contiguous and not grid.flags.writeable and grid[:, 0].tolist() == names.tolist() and grid[:, 1].tolist() == few.tolist()",
+            "narrow.flags.c_contiguous and narrow.shape == (n, 2) and narrow[:, 1].tolist() == few.tolist()",
+            "holes[1] == 'new' and holes[0] is pd.NA and holes[3] is pd.NA and holes[4] == 'näme 4' and holes[-1] is not pd.NA",
+            "type(sub[3]) is kind and sub[3] == 'sub' and sub[4] == 'näme 4'",
+            "np.shares_memory(half, names) and half[1] == 'näme 2'",
+            "df.loc[3, 'a'] == 'new' and df['b'].tolist() == few.tolist() and df['s'].tolist() == names.tolist() and df['n'].sum() == n * (n - 1) // 2",
+            "df.a.dtype == object and str(df.s.dtype) == 'string'",
+        ],
+    ),
     "series, indexes, categories, time zones": (
         [
             "import pandas as pd",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 
 import pytest
@@ -13,17 +12,10 @@ SMALL = 5_000
 
 
 def sent(session: Session, code: str) -> int:
-    """Run a cell, and return how many bytes are sent to save what it changed."""
+    """Run a cell, and return how many bytes of streams and large buffers are sent to save what it changed."""
+    before = session.sent
     snapshot = session.run(code)
-    total = 0
-    for component in snapshot.changed:
-        large = {one.position for one in component.large}
-        total += len(component.stream)
-        total += sum(end - start for one in component.large for start, end in one.runs)
-        total += sum(len(buffer) for at, buffer in enumerate(component.buffers) if at not in large)
-    del snapshot
-    gc.collect()
-    return total
+    return session.sent - before + sum(len(component.stream) for component in snapshot.changed)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +39,7 @@ def test_what_stands_beside_large_bytes_and_texts_costs_what_it_is(value: str) -
 def test_a_changed_byte_of_a_large_bytearray_costs_a_chunk() -> None:
     session = Session()
     session.run("data = bytearray(8 << 20)")
-    assert sent(session, "data[5 << 20] = 1") < (1 << 18) + SMALL
+    assert 0 < sent(session, "data[5 << 20] = 1") < (1 << 18) + SMALL
     assert session.reborn().value("len(data) == 8 << 20 and data[5 << 20] == 1 and sum(data) == 1")
 
 
@@ -74,3 +66,32 @@ def test_while_a_thread_runs_a_bytearray_is_copied_so_that_the_thread_can_resize
     finally:
         session.value("go.set()")
         session.value("thread.join()")
+
+
+TEXTS = "import numpy as np\ntexts = np.array([f'text {i}' for i in range(300_000)], dtype=object)\n"
+
+
+def test_what_stands_beside_an_array_of_texts_costs_what_it_is() -> None:
+    session = Session()
+    assert sent(session, TEXTS + "box = [texts]") > 2 << 20
+    assert 0 < sent(session, "box.append(1)") < SMALL
+    assert sent(session, "texts[-1] = 'another'") < 2 << 20
+    reborn = session.reborn()
+    assert 0 < sent(reborn, "box.append(2)") < SMALL
+    assert reborn.value("texts[-2] == 'text 299998' and texts[-1] == 'another' and box[0] is texts")
+
+
+def test_texts_that_are_there_many_times_are_stored_once() -> None:
+    session = Session()
+    code = "import numpy as np\nlong = [str(i) * 5000 for i in range(9)]\ntexts = np.array(long * 1000, dtype=object)"
+    session.run(code)
+    (texts,) = [component for component in session.store.values() if component.members == ("texts",)]
+    assert len(texts.stream) + sum(map(len, texts.buffers)) < 9 * 5000 + 9000 + SMALL
+    assert session.reborn().value("texts.tolist() == long * 1000")
+
+
+def test_what_moved_and_is_as_it_was_is_not_sent_again() -> None:
+    session = Session()
+    session.run("import numpy as np\narray = np.arange(500_000); box = [array]; n = 1")
+    assert 0 < sent(session, "array = array.copy(); box = [array, 1]") < SMALL
+    assert session.reborn().value("array.sum() == sum(range(500_000)) and box[0] is array")

@@ -10,7 +10,8 @@ import types
 from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any
 
-from . import rebuild, recipes
+from . import rebuild, recipes, texts
+from .rebuild import texts as rebuild_texts
 
 if TYPE_CHECKING:
     from .pickler import ComponentPickler
@@ -45,13 +46,13 @@ def reduce_array(pickler: ComponentPickler, array: Any) -> Any:
         return array.__reduce_ex__(5)
     root = array if id(array) in pickler.memory else owner_of(numpy, array)
     if root is array:
-        reduced = _reduce_owner(numpy, cls, array)
+        reduced = _reduce_owner(numpy, cls, array, pickler.passing)
     elif root is None and (shown := _reduce_shown(pickler, numpy, array)) is not None:
         reduced = shown
     elif root is None:
-        reduced = _reduce_owner(numpy, cls, array.copy(order="K"))
+        reduced = _reduce_owner(numpy, cls, array.copy(order="K"), pickler.passing)
     else:
-        reduced = _reduce_view(numpy, cls, array, root)
+        reduced = _reduce_view(numpy, cls, array, root, pickler.passing)
     attributes = getattr(array, "__dict__", None)
     if attributes and len(reduced) == 2:
         return (*reduced, attributes, None, None, rebuild.set_dict)
@@ -123,11 +124,18 @@ def _is_compact(array: Any) -> bool:
     return compact
 
 
-def _reduce_owner(numpy: Any, cls: type, array: Any) -> Any:
+def _reduce_owner(numpy: Any, cls: type, array: Any, passing: set[int]) -> Any:
     writeable = is_writeable(array)
     if array.dtype.hasobject:
         items = list(array.ravel(order="K"))
-        made = rebuild.object_array, (cls, array.shape, _axes(array))
+        axes = _axes(array)
+        made = rebuild.object_array, (cls, array.shape, axes)
+        if len(items) >= texts.AT_LEAST:
+            row = array.shape[axes[-1]]
+            state = texts.state_of(items, row if row >= texts.AT_LEAST else len(items), passing)
+            if state is not None:
+                return (*made, (*state, writeable), None, None, rebuild_texts.fill)
+            items = list(array.ravel(order="K"))
         return (*made, (items, writeable), None, None, rebuild.fill_object_array)
     if array.nbytes >= SPARSE_BYTES:
         from . import sparse
@@ -138,14 +146,14 @@ def _reduce_owner(numpy: Any, cls: type, array: Any) -> Any:
     return rebuild.array, (cls, array.dtype, array.shape, array.strides, writeable, PickleBuffer(memory))
 
 
-def _reduce_view(numpy: Any, cls: type, array: Any, root: Any) -> Any:
+def _reduce_view(numpy: Any, cls: type, array: Any, root: Any, passing: set[int]) -> Any:
     if isinstance(root, numpy.ndarray):
         start, size = _start(root), root.nbytes
     else:
         start, size = _start(numpy.frombuffer(root, numpy.uint8)), len(root)
     offset = _start(array) - start
     if not array.size or not 0 <= offset <= size:
-        return _reduce_owner(numpy, cls, array.copy(order="K"))
+        return _reduce_owner(numpy, cls, array.copy(order="K"), passing)
     return rebuild.array_view, (
         cls, root, offset, array.dtype, array.shape, array.strides, is_writeable(array),
     )  # fmt: skip

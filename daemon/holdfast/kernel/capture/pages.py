@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import os
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -22,6 +22,8 @@ DIGEST_BYTES = 16
 DOUBT = "HOLDFAST_DOUBT"
 """Environment variable: hash everything, and fail when that disagrees with what the operating system says."""
 _MARKS = ":"
+_NOWHERE = -1
+"""The address of what is made anew for every save."""
 _SERIALS_OF_COPY = 1 << 20
 _PAGE: int = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
@@ -142,29 +144,40 @@ class Pages:
 
     # -- looking
 
-    def measure(self, views: Sequence[memoryview], stored: Memory | None) -> tuple[list[str], list[Large], Memory]:
+    def measure(
+        self, views: Sequence[memoryview], stored: Memory | None, passing: Container[int] = ()
+    ) -> tuple[list[str], list[Large], Memory]:
         """Hash what may have changed; return marks that stand for the contents, what to send, and what to remember.
 
         Args:
             views: the component's buffers; those that are not large are left out.
             stored: what the store has of the component.
+            passing: ids of objects whose memory is not worth watching: they are made anew for every save.
         """
         self.serial += 1
         places, indexes, marks, larges = [], [], [], []
+        known = {} if stored is None else dict(zip(stored.marks, stored.indexes, strict=True))
         for index, view in enumerate(views):
             if view.nbytes < LARGE:
                 continue
             key = (address_of(view), view.nbytes)
-            region = self._look_at(key)
-            at = stored.places.index(key) if stored is not None and key in stored.places else None
-            if at is None:  # Of what was adopted some chunks are unknown, and there is nothing to start from.
-                region.pending.update(chunk for chunk, digest in enumerate(region.digests) if digest is None)
-            self._hash(region, view)
-            places.append(key)
+            if id(view.obj) in passing:
+                places.append((_NOWHERE, view.nbytes))
+                mark, at = _mark_of_all(view), None
+            else:
+                places.append(key)
+                region = self._look_at(key)
+                at = stored.places.index(key) if stored is not None and key in stored.places else None
+                if at is None:  # Of what was adopted some chunks are unknown, and there is nothing to start from.
+                    region.pending.update(chunk for chunk, digest in enumerate(region.digests) if digest is None)
+                self._hash(region, view)
+                mark = self._mark(region, None, ()) if at is None else ""
             indexes.append(index)
             if stored is None or at is None:
-                marks.append(self._mark(region, None, ()))
-                larges.append(Large(index, view, None, [(0, view.nbytes)]))
+                # What moved, and is as it was, the store has.
+                base = known.get(mark)
+                marks.append(mark)
+                larges.append(Large(index, view, base, [(0, view.nbytes)] if base is None else []))
             else:
                 since = stored.serial
                 changed = [chunk for chunk, serial in enumerate(region.changed) if serial > since]
@@ -365,11 +378,7 @@ def fingerprint(
         marks: of the large ones among them, as `Pages.measure` has them; None: they are hashed here.
     """
     if marks is None:
-        marks = [
-            _mark_of([_digest(view, chunk) for chunk in range(-(-view.nbytes // CHUNK))])
-            for view in buffers
-            if view.nbytes >= LARGE
-        ]
+        marks = [_mark_of_all(view) for view in buffers if view.nbytes >= LARGE]
     digest = blake2b("\n".join(members).encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES)
     digest.update(len(stream).to_bytes(8, "little"))
     digest.update(stream)
@@ -378,6 +387,10 @@ def fingerprint(
         if buffer.nbytes < LARGE:
             digest.update(buffer)
     return digest.hexdigest() + (_MARKS + "".join(marks) if marks else "")
+
+
+def _mark_of_all(view: memoryview) -> str:
+    return _mark_of([_digest(view, chunk) for chunk in range(-(-view.nbytes // CHUNK))])
 
 
 def _mark_of(digests: Sequence[bytes]) -> str:

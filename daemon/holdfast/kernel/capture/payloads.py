@@ -37,6 +37,7 @@ class Stream(io.BytesIO):
         visited: what the pickler has come by so far; the last is what is being written.
         buffers: gets what is left out of the stream.
         weak: how often something was met without a reference that counts.
+        passing: gets the ids of what was made to be sent, and is gone then.
         may_resize: whether code of the user's runs meanwhile, which must not find that a bytearray can't be resized.
     """
 
@@ -45,12 +46,14 @@ class Stream(io.BytesIO):
         visited: list[Any],
         buffers: list[memoryview],
         weak: Counter[int],
+        passing: set[int],
         may_resize: Callable[[], bool],
     ) -> None:
         super().__init__()
         self._visited = visited
         self._buffers = buffers
         self._weak = weak
+        self._passing = passing
         self._may_resize = may_resize
 
     def write(self, piece: Any) -> int:
@@ -77,31 +80,31 @@ class Stream(io.BytesIO):
         return None
 
     def _take(self, thing: Any, piece: Any) -> None:
-        if type(thing) is str:
-            self._buffers.append(_memory_of(thing, piece))
-        elif type(thing) is bytearray and self._may_resize():
-            self._buffers.append(memoryview(bytes(thing)))
-        else:
-            if type(thing) is bytearray:
-                # The buffer that is about to be sent is one more reference.
-                self._weak[id(thing)] -= 1
-            self._buffers.append(memoryview(piece))
+        if type(thing) is str and (memory := _memory_of(thing, piece)) is not None:
+            piece = memory
+        elif type(thing) is bytearray and not self._may_resize():
+            # The buffer that is about to be sent is one more reference.
+            self._weak[id(thing)] -= 1
+        elif type(thing) is not bytes:
+            piece = bytes(piece)
+            self._passing.add(id(piece))
+        self._buffers.append(memoryview(piece))
 
 
-def _memory_of(text: str, encoded: bytes) -> memoryview:
-    """Return a text's own memory, which stays where it is from save to save; else what pickle has made of it."""
+def _memory_of(text: str, encoded: bytes) -> memoryview | None:
+    """Return a text's own memory, which stays where it is from save to save; None if it can't be shown."""
     if len(encoded) < LARGE:
-        return memoryview(encoded)
+        return None
     try:
         import ctypes
     except ImportError:
-        return memoryview(encoded)
+        return None
     size = ctypes.c_ssize_t()
     prototype = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.POINTER(ctypes.c_ssize_t))
     try:
         address = prototype(("PyUnicode_AsUTF8AndSize", ctypes.pythonapi))(text, ctypes.byref(size))
     except UnicodeEncodeError:
-        return memoryview(encoded)  # It has lone surrogates, which pickle encodes in a way of its own.
+        return None  # It has lone surrogates, which pickle encodes in a way of its own.
     memory: Any = (ctypes.c_char * size.value).from_address(address)
     memory.text = text
     return pickle.PickleBuffer(memory).raw()

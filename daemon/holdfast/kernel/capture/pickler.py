@@ -83,6 +83,7 @@ class Pickled:
         modules: names of the modules that the stream imports from or whose objects are in it.
         classes: hidden ids of the session's classes of which instances were met.
         dropped: callbacks that it was saved without.
+        passing: ids of objects that are there only to be sent as buffers.
     """
 
     members: tuple[str, ...]
@@ -100,6 +101,7 @@ class Pickled:
     classes: set[str]
     dropped: tuple[Lost, ...]
     steps: int
+    passing: set[int]
 
 
 set_free(Token)
@@ -292,6 +294,7 @@ class ComponentPickler(pickle.Pickler):
 
     Attributes:
         stream: what was written.
+        passing: ids of what was made to be sent as buffers, and is gone then.
         memory: arrays in which other objects save memory of their own, by id.
         visited: gets every object it comes by, atoms and repetitions included.
         own: the definitions pickled by value, by hidden id.
@@ -318,7 +321,8 @@ class ComponentPickler(pickle.Pickler):
         self.deferred: set[int] = set()
         self.filled: set[int] = set()
         self.weak: Counter[int] = Counter()
-        self.stream = Stream(self.visited, self.buffers, self.weak, session.is_busy)
+        self.passing: set[int] = set()
+        self.stream = Stream(self.visited, self.buffers, self.weak, self.passing, session.is_busy)
         self.shared: set[int] = set()
         self.memory: dict[int, Any] = {}
         self.modules: set[str] = set()
@@ -504,6 +508,7 @@ def _pickle_members(
         classes=pickler.classes(),
         dropped=tuple(pickler.dropped),
         steps=pickler.steps,
+        passing=pickler.passing,
     )
 
 

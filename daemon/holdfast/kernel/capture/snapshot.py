@@ -472,7 +472,7 @@ class CapturePass:
         large: list[pages.Large] = []
         memory: pages.Memory | None = None
         if any(buffer.nbytes >= pages.LARGE for buffer in pickled.buffers):
-            marks, large, memory = self._session.pages.measure(pickled.buffers, stored)
+            marks, large, memory = self._session.pages.measure(pickled.buffers, stored, pickled.passing)
         started = time.thread_time()
         mark = pages.fingerprint(group.members, pickled.stream, pickled.buffers, marks)
         seconds = group.seconds + time.thread_time() - started
