@@ -12,7 +12,8 @@ from blake3 import blake3
 from store_making import KEY, OTHER_KEY, Value, change, packs, streams, values
 
 from holdfast.store.catalog import SCHEMA
-from holdfast.store.errors import Damaged
+from holdfast.store.errors import Damaged, SaveFailed
+from holdfast.store.records import Change, ComponentContent, Patch
 from holdfast.store.store import Store
 
 RNG = random.Random(7)
@@ -140,6 +141,42 @@ def test_what_an_upload_counts_on_is_not_collected(store: Store) -> None:
         assert set(pin.known(digests)) == set(digests)
     finish(store.collect())
     assert not store._core.known(digests)
+
+
+def test_an_upload_outlives_compactions_before_its_commit(store: Store) -> None:
+    fill(store, 8)
+    store.forget("a.py")
+    upload = store.upload()
+    data = RNG.randbytes(3 << 18)
+    for at in range(0, len(data), 1 << 18):
+        upload.write(at, data[at : at + (1 << 18)])
+        store.commit("b.py", change({"x": (b"", (LARGE[0] + b"%d" % at,))}))
+        finish(store.collect())
+    made = ComponentContent("big", ("big",), "fp", b"s", [Patch(len(data), upload=upload)])
+    store.commit("a.py", Change(changed=[made], names_changed=["big"]))
+    upload.release()
+    finish(store.collect())
+    assert values(store, "a.py")["big"][1][0] == data
+
+
+def test_what_is_changed_in_bytes_that_are_gone_is_refused(store: Store) -> None:
+    data = RNG.randbytes(3 << 18)
+
+    def commit(buffer: bytes | Patch, fingerprint: str) -> None:
+        made = ComponentContent("big", ("big",), fingerprint, b"s", [buffer])
+        store.commit("a.py", Change(changed=[made], names_changed=["big"]))
+
+    commit(Patch(len(data), runs=[(0, data)]), "first")
+    commit(Patch(len(data), ("first", 0), [(0, bytes(1 << 18))]), "second")
+    assert values(store, "a.py")["big"][1][0] == bytes(1 << 18) + data[1 << 18 :]
+    store.commit("a.py", change({"x": b"x"}, removed=["big"]))
+    finish(store.thin("a.py", 1))
+    for _ in range(2):
+        store._core.bulk.leave(0)
+        finish(store.collect())
+    with pytest.raises(SaveFailed):
+        commit(Patch(len(data), ("second", 0), [(0, bytes(1 << 18))]), "third")
+    assert streams(store, "a.py") == {"x": b"x"}
 
 
 def test_commits_between_all_steps_of_a_compaction_lose_nothing(store: Store) -> None:

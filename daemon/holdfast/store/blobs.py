@@ -17,11 +17,15 @@ FANOUT = EXTENT_CHUNKS
 """Digests per list: 4 KiB of list for 32 MiB of content."""
 COMPRESS_MIN = 512
 """Below this, what zstd saves is not worth the time."""
+PAYS = 0.85
+"""Compressed is kept when it takes at most this share: less is not worth the loss of mapping."""
+_SAMPLE_PIECES, _SAMPLE_SIZE = 8, 8192
 LEVEL = 1
 _compressors = threading.local()
 
 
 INLINE = 0xFF
+SPLICE = 0xFE
 _REF = struct.Struct("<QB")
 MANIFEST, STORED_MANIFEST = b"m", b"r"
 """What an encoded content begins with: the list of its blobs itself, or a reference to it."""
@@ -43,8 +47,14 @@ class BlobRef(NamedTuple):
 
     size: int
     level: int
-    """0: `value` is the digest of the one chunk; n: of a list of level n - 1; 255: `value` is the bytes themselves."""
+    """0: `value` is the digest of the one chunk; n: of a list of level n - 1; 255: `value` is the bytes themselves;
+    254: the digest of a chunk that says of which parts of other blobs this one consists (`splicing`)."""
     value: bytes
+
+    @property
+    def is_splice(self) -> bool:
+        """Whether it consists of parts of others."""
+        return self.level == SPLICE
 
     def encode(self) -> bytes:
         """Return the form that `decode_refs` reads."""
@@ -66,7 +76,7 @@ def decode_refs(data: bytes) -> list[BlobRef]:
         length = size if level == INLINE else 32
         if length > INLINE_MAX or at + length > len(data) or size > _MAX_BLOB:
             raise ValueError("a reference is too long")
-        if level != INLINE and level != _level_of(size):
+        if level not in (INLINE, SPLICE) and level != _level_of(size):
             raise ValueError("a reference's depth and size contradict each other")
         refs.append(BlobRef(size, level, data[at : at + length]))
         at += length
@@ -100,3 +110,10 @@ def unpack(data: bytes, codec: int, size: int) -> bytes | None:
         return zstandard.ZstdDecompressor().decompress(data, max_output_size=size)
     except zstandard.ZstdError:
         return None
+
+
+def is_compressible(window: memoryview) -> bool:
+    """Whether compressing pays, judged by pieces spread over the window."""
+    step = max(_SAMPLE_SIZE, window.nbytes // _SAMPLE_PIECES)
+    sample = b"".join(window[at : at + _SAMPLE_SIZE] for at in range(0, window.nbytes, step))
+    return len(compress(sample)) <= PAYS * len(sample)

@@ -7,7 +7,7 @@ gigabyte costs one chunk and two lists.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from blake3 import blake3
@@ -18,23 +18,23 @@ from .blobs import (
     INLINE,
     INLINE_MAX,
     MANIFEST,
+    PAYS,
+    SPLICE,
     STORED_MANIFEST,
     BlobRef,
     Location,
     compress,
+    is_compressible,
 )
 from .errors import SaveFailed
 from .packs import ALIGNMENT, CHUNK_RECORD, CHUNK_SIZE, RAW, ZSTD, extent_header, record_header
 from .records import Buffer, Patch
+from .splicing import Before, encode_segments, splice
 
 ALIGNED_MIN = 16 * ALIGNMENT
 """Raw chunks from here on lie on page boundaries, so that they can be mapped; the padding is at most a sixteenth."""
 SPILL = 1 << 20
 """Small chunks of one commit are held back up to this size, to be written together with the version."""
-PAYS = 0.85
-"""Compressed is kept when it takes at most this share: less is not worth the loss of mapping."""
-_SAMPLE_PIECES, _SAMPLE_SIZE = 8, 8192
-
 _MANIFEST_INLINE_MAX = 512
 
 
@@ -70,7 +70,11 @@ class ChunkWriter:
         self._own: set[bytes] = set()
 
     def add_content(
-        self, stream: Buffer | Patch, buffers: Sequence[Buffer | Patch], base: Callable[[Patch], list[bytes]]
+        self,
+        stream: Buffer | Patch,
+        buffers: Sequence[Buffer | Patch],
+        base: Callable[[Patch], list[bytes]],
+        before: Mapping[int, Before] | None = None,
     ) -> tuple[bytes, int, bytes]:
         """Store a component's bytes; return its digest, its size, and its encoded content.
 
@@ -78,9 +82,15 @@ class ChunkWriter:
             stream: the pickle.
             buffers: what it has out of band.
             base: returns the digests of the chunks that a patch is based on.
+            before: by position (the stream's is 0), blobs of another size that stood there in the parent version.
         """
         refs = [
-            self.add_patch(blob, base) if isinstance(blob, Patch) else self.add(blob) for blob in (stream, *buffers)
+            self.add_patch(blob, base)
+            if isinstance(blob, Patch)
+            else self._add_spliced(blob, before[at])
+            if before and at in before
+            else self.add(blob)
+            for at, blob in enumerate((stream, *buffers))
         ]
         manifest = b"".join(ref.encode() for ref in refs)
         digest = blake3(manifest).digest()
@@ -148,6 +158,16 @@ class ChunkWriter:
             level += 1
         return BlobRef(size, level, digests[0])
 
+    def _add_spliced(self, data: Buffer, before: Before) -> BlobRef:
+        """Store a blob by what it has in common with an earlier one, if that is worth it."""
+        segments = splice(memoryview(data).cast("B"), before, self.add)
+        if segments is None:
+            return self.add(data)
+        text = encode_segments(segments)
+        digest = blake3(text).digest()
+        self._add_chunks(memoryview(text), [digest])
+        return BlobRef(memoryview(data).nbytes, SPLICE, digest)
+
     def _add_chunks(self, window: memoryview, digests: list[bytes]) -> None:
         """Store the chunks of a window that the store does not have."""
         known = self._known(digests)
@@ -158,7 +178,7 @@ class ChunkWriter:
                 fresh.append(index)
         if not fresh:
             return
-        if window.nbytes < ALIGNED_MIN or _compresses(window):
+        if window.nbytes < ALIGNED_MIN or is_compressible(window):
             for index in fresh:
                 self._add_single(digests[index], window[index * CHUNK_SIZE : (index + 1) * CHUNK_SIZE])
             return
@@ -215,10 +235,3 @@ def _runs(indexes: Sequence[int]) -> Iterable[tuple[int, int]]:
             first = index
         previous = index
     yield first, previous + 1
-
-
-def _compresses(window: memoryview) -> bool:
-    """Whether compressing pays, judged by pieces spread over the window."""
-    step = max(_SAMPLE_SIZE, window.nbytes // _SAMPLE_PIECES)
-    sample = b"".join(window[at : at + _SAMPLE_SIZE] for at in range(0, window.nbytes, step))
-    return len(compress(sample)) <= PAYS * len(sample)

@@ -19,6 +19,8 @@ from .errors import Damaged, NoSuchVersion, SaveFailed, StoreError, Untrusted
 from .listings import Listings
 from .packs import CHUNK_SIZE
 from .patching import Bases, Upload
+from .pins import Pin
+from .predecessors import Predecessors
 from .records import HEAD, Buffer, Change, ComponentContent, ComponentEntry, Head, Patch, VersionRecord
 from .rows import SessionRow, VersionRow, from_blob, to_blob, version_id
 
@@ -49,6 +51,7 @@ class Committer:
         self._verified: dict[bytes, VersionRow] = {}
         """For each session (by uuid) a version whose whole chain was verified in this process."""
         self._listings = Listings()
+        self._predecessors = Predecessors(core, self._listings)
 
     def commit(self, key: str, change: Change, parent: int | Head | None, synced: bool) -> VersionRecord:
         """See `Store.commit`."""
@@ -60,11 +63,13 @@ class Committer:
             stored = []
             ends: dict[int, int] = {}
             for component in change.changed:
-                patches = _patches(component)
-                for patch in patches:
+                for patch in _patches(component):
                     self._take_upload(patch, ends)
                 digest, size, content = writer.add_content(
-                    component.stream, component.buffers, functools.partial(self._base, key, parent, component.id)
+                    component.stream,
+                    component.buffers,
+                    functools.partial(self._base, key, parent, component.id, pin),
+                    None if change.full else self._predecessors.of(key, component, pin),
                 )
                 stored.append(
                     _Stored(
@@ -235,7 +240,7 @@ class Committer:
         for number, end in upload.ends.items():
             ends[number] = max(end, ends.get(number, 0))
 
-    def _base(self, key: str, parent: int | Head | None, component: str, patch: Patch) -> list[bytes]:
+    def _base(self, key: str, parent: int | Head | None, component: str, pin: Pin, patch: Patch) -> list[bytes]:
         core = self._core
         with core.lock:
             if key in core.heads:
@@ -245,7 +250,7 @@ class Committer:
                     session = core.catalog.live(to_blob(key))
             if session is not None and parent is not HEAD:
                 session = session._replace(head=parent)
-            return self._bases.find(session, component, patch)
+            return self._bases.find(session, component, patch, pin)
 
     def _parent(self, session: SessionRow, number: int | None, full: bool) -> VersionRow | None:
         """Return the version to build on.

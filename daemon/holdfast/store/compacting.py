@@ -170,6 +170,7 @@ class Collector:
         core, found = self._core, {}
         with core.lock:
             written = {core.log.current, core.bulk.current, *core.log.touched, *core.bulk.touched}
+            written |= core.pins.packs()
             known = core.catalog.packs()
         for number, (kind, used) in known.items():
             if number in written or core.packs.length(number) < used:
@@ -293,6 +294,7 @@ class Collector:
         with core.writing():
             gone = [(digest, place) for digest, place in dead if not core.pins.live(digest)]
             core.catalog.history.remove_chunks(gone)
+            core.swept += bool(gone)
         return len(gone) < len(dead)
 
 

@@ -60,6 +60,8 @@ class Core:
         self.bulk = PackAppender(packs, BULK, BULK_PACK_LIMIT, self._next_number)
         self.reader = ChunkReader(packs, self.locate, self._note_rotten)
         self.pins = Pins(self.known)
+        self.swept = 0
+        """How often chunks were removed: what was known to be there before may not be any more."""
         self.removals = 0
         """How often versions were removed: a collection that began before one has to look again."""
         self.timeline = Timeline(catalog, packs, self.reader, seal)

@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,11 +34,14 @@ class Layout:
     inline: bytes = b""
     digests: list[bytes] = field(default_factory=list)
     places: list[Location] = field(default_factory=list)
+    is_spliced: bool = False
+    """The chunks are not cut at fixed places."""
 
     @property
     def pieces(self) -> Iterator[Piece]:
         """The chunks. A gigabyte has thousands, and most of the time nobody looks at one of them."""
-        return map(Piece, range(0, self.size, CHUNK_SIZE), (p.size for p in self.places), self.digests, self.places)
+        sizes = [place.size for place in self.places]
+        return map(Piece, accumulate(sizes, initial=0), sizes, self.digests, self.places)
 
 
 class Run(NamedTuple):
@@ -57,6 +61,8 @@ def layout_of(reader: ChunkReader, ref: BlobRef, what: str) -> Layout:
     """
     if ref.level == INLINE:
         return Layout(ref.size, ref.value)
+    if ref.is_splice:
+        return _spliced(reader, ref, what)
     layout = Layout(ref.size)
     last = ref.size - (ref.size - 1) % CHUNK_SIZE - 1
     for digests in [[ref.value]] if ref.level == 0 else reader.lists(ref, what):
@@ -71,10 +77,23 @@ def layout_of(reader: ChunkReader, ref: BlobRef, what: str) -> Layout:
     return layout
 
 
+def _spliced(reader: ChunkReader, ref: BlobRef, what: str) -> Layout:
+    layout = Layout(ref.size, is_spliced=True)
+    for page in reader.pieces(ref, what):
+        places = reader.locate([digest for digest, _ in page])
+        for digest, size in page:
+            place = places.get(digest)
+            if place is None or place.size != size or place.offset <= 0:
+                raise damaged_content(what, "a part of it is missing")
+            layout.places.append(place)
+            layout.digests.append(digest)
+    return layout
+
+
 def runs_of(layout: Layout, page: int) -> list[Run]:
     """Return the stretches of a blob that can be mapped with pages of this size; the rest has to be read."""
     runs: list[Run] = []
-    if CHUNK_SIZE % page:
+    if CHUNK_SIZE % page or layout.is_spliced:
         return runs
     start = pack = offset = length = 0
     at = -CHUNK_SIZE

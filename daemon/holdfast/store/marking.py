@@ -110,6 +110,9 @@ class Marker:
         if ref.level == INLINE:
             return
         queue = [(ref.value, ref.level)]
+        if ref.is_splice:
+            self._note((ref.value,))
+            queue = [(segment.ref.value, segment.ref.level) for segment in self._core.reader.segments(ref, what)]
         while queue:
             digest, level = queue.pop()
             self._note((digest,))

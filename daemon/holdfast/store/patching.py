@@ -10,6 +10,7 @@ from .blobs import INLINE, Location
 from .chunks import ChunkWriter
 from .errors import SaveFailed, StoreError
 from .packs import CHUNK_SIZE
+from .pins import Pin
 from .records import Buffer, Patch
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Upload:
                 self.digests[first + index] = digest
             writer.spill()
             self.ends.update(bulk.touched)
+            self._pin.keep_packs(self.ends)
             core.note_unsynced(bulk.settle())
             self.rows += writer.rows
             self.written += writer.written
@@ -77,9 +79,10 @@ class Bases:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._known: OrderedDict[tuple[bytes, str, str], dict[int, list[bytes]]] = OrderedDict()
+        self._swept = core.swept
 
-    def find(self, session: SessionRow | None, component: str, patch: Patch) -> list[bytes]:
-        """Return the digests of the buffer that a patch is to be applied to.
+    def find(self, session: SessionRow | None, component: str, patch: Patch, pin: Pin) -> list[bytes]:
+        """Return the digests of the buffer that a patch is to be applied to; its chunks stay while the pin is held.
 
         Raises:
             SaveFailed: kind ``no_base``: it is not known here.
@@ -92,6 +95,15 @@ class Bases:
                 self._look_up(session, component, fingerprint)
             found = self._known.get(key, {}).get(index)
             if found is not None and len(found) == -(-patch.size // CHUNK_SIZE):
+                pin.add(found)
+                # What was there when it was noted is there, unless garbage was removed since.
+                if self._swept != self._core.swept:
+                    self._known = OrderedDict({key: self._known[key]})
+                    self._swept = self._core.swept
+                    every = {digest for digests in self._known[key].values() for digest in digests}
+                    if len(pin.known(list(every))) < len(every):
+                        self._known.clear()
+                        raise SaveFailed("no_base", "What a large value was before is not stored any more.")
                 self._known.move_to_end(key)
                 return found
         raise SaveFailed("no_base", "What changed in a large value was sent, and the value itself is not stored here.")
@@ -116,7 +128,7 @@ class Bases:
             digests = {
                 index: core.reader.chunk_digests(ref, what)
                 for index, ref in enumerate(refs)
-                if ref.level != INLINE and ref.size > CHUNK_SIZE
+                if ref.level != INLINE and not ref.is_splice and ref.size > CHUNK_SIZE
             }
         except (StoreError, ValueError):
             return  # It can't be built upon: everything is sent again.

@@ -34,6 +34,11 @@ class Pin:
         self._pins.note(self, digests)
         return self._pins.ask(digests)
 
+    def keep_packs(self, numbers: Iterable[int]) -> None:
+        """Have packs stay as they are: they hold chunks that the catalog does not know yet. Say so before others can
+        write to the pack, and before it is followed by another."""
+        self._pins.note_packs(self, numbers)
+
     def release(self) -> None:
         """The version that needed them exists, or never will."""
         self._pins.drop(self)
@@ -56,6 +61,7 @@ class Pins:
         self.ask = known
         self._lock = threading.Lock()
         self._held: dict[int, set[bytes]] = {}
+        self._packs: dict[int, set[int]] = {}
         self._watched: set[bytes] | None = None
         self._readers = 0
 
@@ -77,10 +83,21 @@ class Pins:
             if self._watched is not None:
                 self._watched |= fresh
 
+    def note_packs(self, pin: Pin, numbers: Iterable[int]) -> None:
+        """See `Pin.keep_packs`."""
+        with self._lock:
+            self._packs.setdefault(id(pin), set()).update(numbers)
+
+    def packs(self) -> set[int]:
+        """Return the packs that have to stay as they are."""
+        with self._lock:
+            return set().union(*self._packs.values())
+
     def drop(self, pin: Pin) -> None:
         """See `Pin.release`; may be called twice."""
         with self._lock:
             self._held.pop(id(pin), None)
+            self._packs.pop(id(pin), None)
 
     @contextmanager
     def watching(self) -> Iterator[None]:

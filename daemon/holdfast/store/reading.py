@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from blake3 import blake3
 
 from .blobs import FANOUT, INLINE, STORED_MANIFEST, BlobRef, Location, decode_refs, unpack
 from .errors import Damaged, StoreError
 from .packs import CHUNK_SIZE, PackFolder
+from .splicing import Segment, decode_segments
 
 
 class ChunkReader:
@@ -71,6 +72,10 @@ class ChunkReader:
         if ref.level == INLINE:
             return
         yield ref.value
+        if ref.is_splice:
+            for segment in self.segments(ref, what):
+                yield from self.deep_digests(segment.ref, what)
+            return
         for level in range(ref.level, 0, -1):
             for digests in self._lists(ref, level, what):
                 yield from digests
@@ -114,12 +119,45 @@ class ChunkReader:
             yield frontier[at : at + FANOUT]
 
     def lists(self, ref: BlobRef, what: str) -> Iterable[list[bytes]]:
-        """Yield the digests of a blob's chunks in order, one list of them at a time.
+        """Yield the digests of a blob's chunks in order, one list of them at a time; not of a splice.
 
         Raises:
             Damaged: a list is missing or wrong.
         """
         return self._lists(ref, 1, what)
+
+    def segments(self, ref: BlobRef, what: str) -> list[Segment]:
+        """Return what a splice consists of.
+
+        Raises:
+            Damaged: that cannot be read.
+        """
+        (text,) = self._chunks([ref.value], what)
+        try:
+            return decode_segments(text, ref.size)
+        except ValueError as error:
+            raise damaged_content(what, f"what it consists of is not readable: {error}") from error
+
+    def pieces(self, ref: BlobRef, what: str) -> Iterable[list[tuple[bytes, int]]]:
+        """Yield digest and size of a blob's chunks in order, some at a time.
+
+        Raises:
+            Damaged: a list is missing or wrong.
+        """
+        if ref.is_splice:
+            for segment in self.segments(ref, what):
+                yield list(self._part(segment, what))
+            return
+        left = ref.size
+        for digests in [[ref.value]] if ref.level == 0 else self._lists(ref, 1, what):
+            yield [(digest, min(CHUNK_SIZE, left - at * CHUNK_SIZE)) for at, digest in enumerate(digests)]
+            left -= len(digests) * CHUNK_SIZE
+
+    def _part(self, segment: Segment, what: str) -> Iterator[tuple[bytes, int]]:
+        at, last = 0, segment.first + segment.count
+        for page in self.pieces(segment.ref, what):
+            yield from page[max(0, segment.first - at) : max(0, last - at)]
+            at += len(page)
 
     def locate(self, digests: Sequence[bytes]) -> dict[bytes, Location]:
         """Return where chunks lie; those that the store does not have are missing."""
@@ -137,8 +175,9 @@ class ChunkReader:
             (data,) = self._chunks([ref.value], what)
         else:
             parts: list[bytes] = []
-            for digests in self._lists(ref, 1, what):
-                parts += self._chunks(digests, what)
+            for page in self.pieces(ref, what):
+                for at in range(0, len(page), FANOUT):
+                    parts += self._chunks([digest for digest, _ in page[at : at + FANOUT]], what)
             data = b"".join(parts)
         if len(data) != ref.size:
             raise damaged_content(what, "its length is not what it was")
