@@ -30,15 +30,30 @@ def family(roots: Iterable[int]) -> set[int]:
 
 
 def proportional_set_size(pids: Iterable[int]) -> int:
-    """Return the bytes of memory that processes have for themselves, with their shares of what is shared."""
+    """Return the bytes of memory that processes have for themselves, with their shares of what is shared.
+
+    Returns:
+        0 if one of them ended meanwhile: what it had shared was counted as its own, and then as the other's.
+    """
     total = 0
+    counted = []
     for pid in pids:
         try:
             text = Path(f"/proc/{pid}/smaps_rollup").read_text()
         except OSError:
             continue
-        total += next((int(line.split()[1]) << 10 for line in text.splitlines() if line.startswith("Pss:")), 0)
-    return total
+        size = next((int(line.split()[1]) << 10 for line in text.splitlines() if line.startswith("Pss:")), 0)
+        if size:
+            total += size
+            counted.append(pid)
+    return total if all(_has_memory(pid) for pid in counted) else 0
+
+
+def _has_memory(pid: int) -> bool:
+    try:
+        return not Path(f"/proc/{pid}/statm").read_text().startswith("0 ")
+    except OSError:
+        return False
 
 
 class Sampler:
