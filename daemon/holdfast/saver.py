@@ -75,7 +75,7 @@ class Saver:
         """Have a piece of a large value written that a later snapshot of the kernel names."""
         if kernel not in self._uploads:
             self._uploads[kernel] = Uploads(self._archive)
-        self._uploads[kernel].take(source, message)
+        self._uploads[kernel].take(self.key, source, message)
 
     @property
     def needs_full(self) -> bool:

@@ -11,6 +11,7 @@ from holdfast.kernel.wire import Message
 from holdfast.runtimes.base import FrameSource
 from holdfast.store.errors import StoreError
 from holdfast.store.patching import Upload
+from holdfast.store.predecessors import Replaced
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +32,8 @@ class Uploads:
         self._waiting = 0
         self._held: set[FrameSource] = set()
 
-    def take(self, source: FrameSource, message: Message) -> None:
-        """Have a piece written; the commits that follow come after it."""
+    def take(self, key: str, source: FrameSource, message: Message) -> None:
+        """Have a piece of a session's value written; the commits that follow come after it."""
         name, offset = str(message.header["upload"]), int(message.header["offset"])
         (data,) = message.buffers
         try:
@@ -42,7 +43,7 @@ class Uploads:
             return  # The commit says so, too.
         upload = self.named.get(name)
         if upload is None:
-            upload = self.named[name] = store.upload()
+            upload = self.named[name] = store.upload(_replaced(key, message))
         self._waiting += data.nbytes
         if self._waiting > MOST_WAITING:
             source.hold_frames()
@@ -68,3 +69,12 @@ class Uploads:
         prefix = f"{seq}."
         for name in [name for name in self.named if name.startswith(prefix)]:
             self.named.pop(name).release()
+
+
+def _replaced(key: str, message: Message) -> Replaced | None:
+    """Return what a value takes the place of, if it arrives as a whole."""
+    size = message.header.get("size")
+    if size is None:
+        return None
+    component, _, which = str(message.header["upload"]).partition(".")[2].rpartition(".")
+    return Replaced(key, component, 0 if which == "s" else int(which) + 1, int(size))

@@ -116,3 +116,18 @@ async def test_a_count_that_makes_no_sense_removes_nothing(daemon: Client) -> No
         else:
             raise AssertionError("accepted")
     assert await numbers(daemon, "a.py") == [1]
+
+
+async def test_what_was_put_into_a_large_value_is_saved_for_its_size_and_comes_back(folder: Path) -> None:
+    async with opened(folder) as client:
+        await client.run("a.py", "import random; big = random.Random(1).randbytes(6_000_000)")
+        await client.flush("a.py")
+        before = packed(folder)
+        await client.run("a.py", "big = big[:3_000_000] + b'ten bytes!' + big[3_000_000:]")
+        await client.flush("a.py")
+        assert packed(folder) - before < 600_000
+        await client.kill()
+    async with opened(folder) as client:
+        same = "random.Random(1).randbytes(6_000_000)"
+        check = f"(lambda old: big == old[:3_000_000] + b'ten bytes!' + old[3_000_000:])({same})"
+        assert await client.value("a.py", check) == "True"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 from store_making import KEY, change, values
 
 from holdfast.store.blobs import BlobRef
-from holdfast.store.records import Change, ComponentContent
+from holdfast.store.errors import SaveFailed
+from holdfast.store.predecessors import Replaced
+from holdfast.store.records import Change, ComponentContent, Patch
 from holdfast.store.splicing import Before, Segment, decode_segments, encode_segments, splice
 from holdfast.store.store import Store
 
@@ -99,6 +102,73 @@ def test_an_edit_of_a_value_whose_chunks_are_gone_is_stored_whole(folder: Path) 
         after = LARGE[:100] + b"!" + LARGE[100:]
         commit(store, after)
         assert buffer(store) == after
+
+
+def upload(store: Store, data: bytes, part: int = 1 << 20) -> int:
+    """Save a value whose buffer arrives in parts; return how many bytes that took."""
+    arriving = store.upload(Replaced("a.py", "big", 1, len(data)))
+    for at in range(0, len(data), part):
+        arriving.write(at, data[at : at + part])
+    patch = Patch(len(data), upload=arriving)
+    made = ComponentContent("big", ("big",), "fp", b"stream", (patch,), {"big": {"name": "big", "type": "bytes"}})
+    try:
+        return store.commit("a.py", Change(changed=[made], names_changed=["big"])).bytes
+    finally:
+        arriving.release()
+
+
+def test_a_large_value_that_arrives_in_parts_costs_what_changed(store: Store) -> None:
+    rng = random.Random(8)
+    data = LARGE
+    assert upload(store, data) > len(data)
+    edits = [(2_500_000, 0, 10), (0, 0, 1), (100, 7, 0), (4_900_000, 300_000, 5), (CHUNK, CHUNK, 0), (CHUNK, 0, CHUNK)]
+    for at, gone, put in edits:
+        data = data[:at] + rng.randbytes(put) + data[at + gone :]
+        assert upload(store, data) < 2 * CHUNK + put + 3_000, (at, gone, put)
+        assert buffer(store) == data
+    data += b"more"
+    assert upload(store, data) < CHUNK + 3_000
+    assert buffer(store) == data
+    assert store.check("a.py") == []
+
+
+def test_what_is_only_longer_stays_cut_at_fixed_places(store: Store) -> None:
+    upload(store, LARGE)
+    assert upload(store, LARGE + LARGE[:700_000]) < 1_000_000
+    reader = store._core.reader
+    entry = store.listing("a.py")["big"]
+    assert not reader.refs(entry.content, entry.digest, "")[1].is_splice
+    assert buffer(store) == LARGE + LARGE[:700_000]
+    assert upload(store, LARGE) < 3_000
+    assert buffer(store) == LARGE
+
+
+def test_a_part_that_is_missing_fails_the_save(store: Store) -> None:
+    upload(store, LARGE)
+    arriving = store.upload(Replaced("a.py", "big", 1, len(LARGE) + 1))
+    arriving.write(0, LARGE[: 1 << 20])
+    arriving.write(2 << 20, LARGE[2 << 20 :])
+    made = ComponentContent("big", ("big",), "fp", b"", (Patch(len(LARGE) + 1, upload=arriving),))
+    with pytest.raises(SaveFailed):
+        store.commit("a.py", Change(changed=[made]))
+    assert buffer(store) == LARGE
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_parts_put_together_are_the_blob(data: st.DataObject) -> None:
+    rng = random.Random(data.draw(st.integers(0, 1 << 30)))
+    sizes = st.sampled_from([0, 1, 100, CHUNK - 1, CHUNK, 3 * CHUNK])
+    old = rng.randbytes(data.draw(st.integers(4 * CHUNK, 9 * CHUNK)))
+    new = old
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(new)))
+        new = new[:at] + rng.randbytes(data.draw(sizes)) + new[at + data.draw(sizes) :]
+    with tempfile.TemporaryDirectory() as folder, Store.open(Path(folder) / ".state", KEY) as store:
+        upload(store, old)
+        if new:
+            upload(store, new, data.draw(st.sampled_from([CHUNK, 4 * CHUNK])))
+            assert buffer(store) == new
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PATIENCE = 30.0
 """Seconds that a copy may go on without getting anywhere: a lock may have been held when it was made."""
 _LOOKS_EVERY = 1.0
-MakeSnapshot = Callable[[Flight, Callable[[str, int, memoryview], None]], tuple[dict[str, Any], list[Any]]]
+MakeSnapshot = Callable[[Flight, Callable[[dict[str, Any], memoryview], None]], tuple[dict[str, Any], list[Any]]]
 
 
 class Copier:
@@ -107,8 +107,8 @@ def _be_copy(
         channel = Channel(connection)
         sent = [0]
 
-        def send_part(upload: str, offset: int, piece: memoryview) -> None:
-            channel.send({"type": "part", "upload": upload, "offset": offset}, [piece])
+        def send_part(header: dict[str, Any], piece: memoryview) -> None:
+            channel.send(header, [piece])
             sent[0] += 1
 
         _thread.start_new_thread(_keep_alive, (lambda: (sent[0], capture.progress()),))

@@ -61,7 +61,7 @@ def all_lost(components: list[dict[str, Any]], reason: str) -> list[dict[str, st
 
 PIECE = 4 << 20
 """Bytes of one frame of a snapshot that is sent in pieces; a snapshot up to this size is one frame."""
-SendPart = Callable[[str, int, memoryview], None]
+SendPart = Callable[[dict[str, Any], memoryview], None]
 
 
 def snapshot(
@@ -73,7 +73,8 @@ def snapshot(
     piece.
 
     Args:
-        send_part: sends a piece, given the name of what it is part of, the offset there, and the bytes.
+        send_part: sends a piece: a header that names what it is part of, the offset there, and the size if all of it
+            comes; and the bytes.
     """
     changed, buffers = [], []
     apart = sum(map(_weight, taken.changed)) > PIECE
@@ -139,6 +140,8 @@ def _weight(component: Component) -> int:
 
 def _send_in_parts(send_part: SendPart, upload: str, view: memoryview, runs: list[tuple[int, int]]) -> None:
     """Send what `runs` names, cut at the same places whatever it is: the store's chunks begin there."""
+    size = view.nbytes if runs == [(0, view.nbytes)] else None
     for start, end in runs:
         for at in range(start, end, PIECE):
-            send_part(upload, at, view[at : min(at + PIECE, end)])
+            piece = view[at : min(at + PIECE, end)]
+            send_part({"type": "part", "upload": upload, "offset": at, "size": size}, piece)

@@ -380,8 +380,8 @@ class Session:
         finally:
             self._capturing = False
 
-    def _send_part(self, upload: str, offset: int, piece: memoryview) -> None:
-        self._outbox.send({"type": "part", "upload": upload, "offset": offset}, [piece])
+    def _send_part(self, header: dict[str, Any], piece: memoryview) -> None:
+        self._outbox.send(header, [piece])
 
     def _say_what_made(self, snapshot: dict[str, Any]) -> None:
         if snapshot["skipped"]:

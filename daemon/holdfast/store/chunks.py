@@ -8,7 +8,7 @@ gigabyte costs one chunk and two lists.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from blake3 import blake3
 
@@ -29,7 +29,11 @@ from .blobs import (
 from .errors import SaveFailed
 from .packs import ALIGNMENT, CHUNK_RECORD, CHUNK_SIZE, RAW, ZSTD, extent_header, record_header
 from .records import Buffer, Patch
-from .splicing import Before, encode_segments, splice
+from .splicing import Before, Segment, encode_segments, splice
+
+if TYPE_CHECKING:
+    from .following import Follower
+    from .patching import Upload
 
 ALIGNED_MIN = 16 * ALIGNMENT
 """Raw chunks from here on lie on page boundaries, so that they can be mapped; the padding is at most a sixteenth."""
@@ -85,10 +89,10 @@ class ChunkWriter:
             before: by position (the stream's is 0), blobs of another size that stood there in the parent version.
         """
         refs = [
-            self.add_patch(blob, base)
-            if isinstance(blob, Patch)
-            else self._add_spliced(blob, before[at])
+            self._add_spliced(blob, before[at])
             if before and at in before
+            else self.add_patch(blob, base)
+            if isinstance(blob, Patch)
             else self.add(blob)
             for at, blob in enumerate((stream, *buffers))
         ]
@@ -109,7 +113,7 @@ class ChunkWriter:
             digest = blake3(view).digest()
             self._add_chunks(view, [digest])
             return BlobRef(size, 0, digest)
-        return self._tree(size, self.add_pieces(view))
+        return self.tree(size, self.add_pieces(view))
 
     def add_pieces(self, view: memoryview) -> list[bytes]:
         """Store the chunks of a large blob, or of a part of one; return their digests."""
@@ -137,6 +141,8 @@ class ChunkWriter:
         if upload is not None:
             if upload.failure is not None:
                 raise upload.failure
+            if upload.follower is not None:
+                return self._followed(upload, upload.follower, patch)
             for index, digest in upload.digests.items():
                 digests[index] = digest
             self.rows += upload.rows
@@ -145,9 +151,20 @@ class ChunkWriter:
         if len(whole) != count or len(digests) != count:
             raise SaveFailed("no_base", "A part of a large value did not arrive.")
         patch.digests = whole
-        return self._tree(patch.size, whole)
+        return self.tree(patch.size, whole)
 
-    def _tree(self, size: int, digests: list[bytes]) -> BlobRef:
+    def _followed(self, upload: Upload, follower: Follower, patch: Patch) -> BlobRef:
+        """Finish a blob that was compared with an earlier one as it arrived."""
+        ref, segments = follower.finish(self)
+        self.rows += upload.rows
+        self.written += upload.written
+        if ref is None:
+            ref = self._put_together(segments)
+        if ref.size != patch.size:
+            raise SaveFailed("no_base", "A part of a large value did not arrive.")
+        return ref
+
+    def tree(self, size: int, digests: list[bytes]) -> BlobRef:
         """Store the lists above the chunks of a blob; return the reference to the topmost."""
         level = 0
         while len(digests) > 1:
@@ -158,15 +175,20 @@ class ChunkWriter:
             level += 1
         return BlobRef(size, level, digests[0])
 
-    def _add_spliced(self, data: Buffer, before: Before) -> BlobRef:
+    def _add_spliced(self, blob: Buffer | Patch, before: Before) -> BlobRef:
         """Store a blob by what it has in common with an earlier one, if that is worth it."""
+        data = blob.whole if isinstance(blob, Patch) else blob
+        assert data is not None
         segments = splice(memoryview(data).cast("B"), before, self.add)
-        if segments is None:
-            return self.add(data)
+        if segments is not None:
+            return self._put_together(segments)
+        return self.add(data) if not isinstance(blob, Patch) else self.add_patch(blob, _no_base)
+
+    def _put_together(self, segments: Sequence[Segment]) -> BlobRef:
         text = encode_segments(segments)
         digest = blake3(text).digest()
         self._add_chunks(memoryview(text), [digest])
-        return BlobRef(memoryview(data).nbytes, SPLICE, digest)
+        return BlobRef(sum(segment.size for segment in segments), SPLICE, digest)
 
     def _add_chunks(self, window: memoryview, digests: list[bytes]) -> None:
         """Store the chunks of a window that the store does not have."""
@@ -235,3 +257,7 @@ def _runs(indexes: Sequence[int]) -> Iterable[tuple[int, int]]:
             first = index
         previous = index
     yield first, previous + 1
+
+
+def _no_base(_: Patch) -> list[bytes]:
+    raise SaveFailed("no_base", "A large value was to be built upon one that there is none of.")

@@ -20,7 +20,7 @@ from .listings import Listings
 from .packs import CHUNK_SIZE
 from .patching import Bases, Upload
 from .pins import Pin
-from .predecessors import Predecessors
+from .predecessors import Predecessors, Replaced
 from .records import HEAD, Buffer, Change, ComponentContent, ComponentEntry, Head, Patch, VersionRecord
 from .rows import SessionRow, VersionRow, from_blob, to_blob, version_id
 
@@ -227,9 +227,9 @@ class Committer:
 
     # ------------------------------------------------------------------ parts of a commit
 
-    def upload(self) -> Upload:
+    def upload(self, replaced: Replaced | None) -> Upload:
         """See `Store.upload`."""
-        return Upload(self._core)
+        return Upload(self._core, self._predecessors, replaced)
 
     def _take_upload(self, patch: Patch, ends: dict[int, int]) -> None:
         upload = patch.upload

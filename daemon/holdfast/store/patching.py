@@ -9,8 +9,10 @@ from .appending import BulkWrites
 from .blobs import INLINE, Location
 from .chunks import ChunkWriter
 from .errors import SaveFailed, StoreError
+from .following import Follower
 from .packs import CHUNK_SIZE
 from .pins import Pin
+from .predecessors import Predecessors, Replaced
 from .records import Buffer, Patch
 
 if TYPE_CHECKING:
@@ -28,8 +30,13 @@ class Upload:
     if that never happens.
     """
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, predecessors: Predecessors, replaced: Replaced | None = None) -> None:
         self.core = core
+        self.follower: Follower | None = None
+        """Compares it with the blob whose place it takes; then the pieces come in order, and all of them."""
+        self._predecessors = predecessors
+        self._replaced = replaced
+        self._arrived = 0
         self._pin = core.pins.hold()
         self.digests: dict[int, bytes] = {}
         self.rows: list[tuple[bytes, Location]] = []
@@ -51,9 +58,14 @@ class Upload:
         try:
             core.require_open()
             writer = ChunkWriter(self._pin.known, bulk)
-            first = offset // CHUNK_SIZE
-            for index, digest in enumerate(writer.add_pieces(memoryview(data).cast("B"))):
-                self.digests[first + index] = digest
+            view = memoryview(data).cast("B")
+            if self._follow(offset, view):
+                assert self.follower is not None
+                self.follower.feed(view, writer)
+            else:
+                first = offset // CHUNK_SIZE
+                for index, digest in enumerate(writer.add_pieces(view)):
+                    self.digests[first + index] = digest
             writer.spill()
             self.ends.update(bulk.touched)
             self._pin.keep_packs(self.ends)
@@ -64,6 +76,23 @@ class Upload:
             self.failure = error
         finally:
             bulk.release()
+
+    def _follow(self, offset: int, view: memoryview) -> bool:
+        """Whether the bytes are to be compared with those of the blob whose place they take.
+
+        Raises:
+            SaveFailed: a piece is missing before this one.
+        """
+        if offset == 0 and self._replaced is not None:
+            before = self._predecessors.find(self._replaced, view, self._pin)
+            if before is not None:
+                self.follower = Follower(before, self._replaced.size)
+        if self.follower is None:
+            return False
+        if offset != self._arrived:
+            raise SaveFailed("no_base", "A part of a large value did not arrive.")
+        self._arrived += view.nbytes
+        return True
 
     def release(self) -> None:
         """It was committed, or never will be: what it has written is garbage unless a version needs it."""

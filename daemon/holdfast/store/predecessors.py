@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from .blobs import INLINE, BlobRef
 from .core import Core
 from .errors import StoreError
@@ -10,7 +12,18 @@ from .packs import CHUNK_SIZE
 from .pins import Pin
 from .records import ComponentContent, ComponentEntry, Patch
 from .rows import to_blob
-from .splicing import SPLICE_MIN, Before, Segment, may_splice
+from .splicing import MAX_SEGMENTS, SPLICE_MIN, Before, Segment, may_splice
+
+
+class Replaced(NamedTuple):
+    """Which blob another one takes the place of."""
+
+    key: str
+    component: str
+    position: int
+    """Which of the component's blobs, the stream being 0."""
+    size: int
+    """Of the new one."""
 
 
 class Predecessors:
@@ -30,26 +43,35 @@ class Predecessors:
 
         Their chunks stay while the pin is held.
         """
-        blobs = (component.stream, *component.buffers)
-        large = [
-            (at, memoryview(blob).nbytes)
-            for at, blob in enumerate(blobs)
-            if not isinstance(blob, Patch) and memoryview(blob).nbytes >= SPLICE_MIN
-        ]
-        if not large:
-            return None
+        found = {}
+        for at, blob in enumerate((component.stream, *component.buffers)):
+            whole = blob.whole if isinstance(blob, Patch) else blob
+            if whole is not None and memoryview(whole).nbytes >= SPLICE_MIN:
+                view = memoryview(whole).cast("B")
+                before = self.find(Replaced(key, component.id, at, view.nbytes), view, pin)
+                if before is not None:
+                    found[at] = before
+        return found
+
+    def find(self, replaced: Replaced, sample: memoryview, pin: Pin) -> Before | None:
+        """Return the blob that another one takes the place of, if it is worth comparing them.
+
+        Args:
+            replaced: the blob, and the size of the new one.
+            sample: the beginning of the new one.
+            pin: its chunks stay while this is held.
+        """
         try:
-            entry = self._entry(key, component.id)
+            entry = self._entry(replaced.key, replaced.component)
             if entry is None:
                 return None
-            refs = self._core.reader.refs(entry.content, entry.digest, component.id)
-            found = {}
-            for at, size in large:
-                if at < len(refs) and _is_shifted(refs[at], size) and may_splice(component, at):
-                    before = self._taken_apart(refs[at], pin)
-                    if before is not None:
-                        found[at] = before
-            return found
+            refs = self._core.reader.refs(entry.content, entry.digest, replaced.component)
+            if replaced.position >= len(refs):
+                return None
+            ref = refs[replaced.position]
+            if not _is_shifted(ref, replaced.size) or not may_splice(entry, replaced.position, sample):
+                return None
+            return self._taken_apart(ref, pin)
         except (StoreError, ValueError):
             return None  # what cannot be read is nothing to build on: the blob is stored whole
 
@@ -70,6 +92,8 @@ class Predecessors:
         needed = {digest for segment in segments for digest in reader.deep_digests(segment.ref, "")}
         if len(pin.known(list(needed))) < len(needed):
             return None
+        if len(segments) > MAX_SEGMENTS or sum({s.ref.value: s.ref.size for s in segments}.values()) > 2 * ref.size:
+            return None  # stored in one piece again
         return Before(ref.size, segments, [piece for page in reader.pieces(ref, "") for piece in page])
 
 

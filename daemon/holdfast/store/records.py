@@ -47,6 +47,12 @@ class Patch:
     digests: list[bytes] = field(default_factory=list)
 
     @property
+    def whole(self) -> Buffer | None:
+        """All of the buffer, if that is at hand in one piece."""
+        alone = self.base is None and self.upload is None and len(self.runs) == 1
+        return self.runs[0][1] if alone and memoryview(self.runs[0][1]).nbytes == self.size else None
+
+    @property
     def nbytes(self) -> int:
         """How many bytes are at hand."""
         return sum(memoryview(data).nbytes for _, data in self.runs)

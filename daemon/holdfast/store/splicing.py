@@ -17,7 +17,7 @@ from blake3 import blake3
 
 from .blobs import INLINE, INLINE_MAX, BlobRef, decode_refs, is_compressible
 from .packs import CHUNK_SIZE
-from .records import ComponentContent, Patch
+from .records import ComponentEntry
 
 SPLICE_MIN = 4 * CHUNK_SIZE
 """What has to be the same for a splice to be worth it; less is stored anew."""
@@ -86,18 +86,16 @@ class Before:
     pieces: Sequence[tuple[bytes, int]]
 
 
-def may_splice(component: ComponentContent, at: int) -> bool:
+def may_splice(entry: ComponentEntry, at: int, sample: memoryview) -> bool:
     """Whether a blob of a component may become a splice: those that a restore would map have to lie on page boundaries.
 
     Args:
-        component: the component.
+        entry: the component as it was.
         at: which of its blobs, the stream being 0.
+        sample: the beginning of the blob, or all of it.
     """
-    types = {str(summary.get("type", "")) for summary in component.summaries.values()}
-    if at == 0 or types <= _NEVER_MAPPED:
-        return True
-    buffer = component.buffers[at - 1]
-    return not isinstance(buffer, Patch) and is_compressible(memoryview(buffer).cast("B"))
+    types = {str(summary.get("type", "")) for summary in entry.summaries.values()}
+    return at == 0 or types <= _NEVER_MAPPED or is_compressible(sample)
 
 
 def splice(view: memoryview, before: Before, add: Callable[[memoryview], BlobRef]) -> list[Segment] | None:
@@ -129,11 +127,11 @@ def splice(view: memoryview, before: Before, add: Callable[[memoryview], BlobRef
         else:
             first -= 1
             start -= pieces[first][1]
-    segments = _cut(before.segments, 0, first)
+    segments = cut(before.segments, 0, first)
     if end > start:
         new = add(view[start:end])
         segments.append(Segment(new, 0, -(-new.size // CHUNK_SIZE)))
-    segments += _cut(before.segments, last, len(pieces))
+    segments += cut(before.segments, last, len(pieces))
     # What is referred to stays as a whole: no more of it than twice the blob.
     whole = sum({segment.ref.value: segment.ref.size for segment in segments}.values())
     return segments if len(segments) <= MAX_SEGMENTS and whole <= 2 * size else None
@@ -143,8 +141,8 @@ def _is(view: memoryview, at: int, piece: tuple[bytes, int]) -> bool:
     return blake3(view[at : at + piece[1]]).digest() == piece[0]
 
 
-def _cut(segments: Sequence[Segment], first: int, last: int) -> list[Segment]:
-    """Return the part of segments that the chunks from `first` up to `last` make."""
+def cut(segments: Sequence[Segment], first: int, last: int) -> list[Segment]:
+    """Return the part of segments that the chunks from `first` up to `last` make, all of them counted in order."""
     found, at = [], 0
     for segment in segments:
         low, high = max(first - at, 0), min(last - at, segment.count)

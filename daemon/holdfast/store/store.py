@@ -22,6 +22,7 @@ from .ledger import Gap, VersionStub
 from .opening import open_core
 from .patching import Upload
 from .places import Places
+from .predecessors import Replaced
 from .reading import damaged_content
 from .records import HEAD, Change, ComponentContent, ComponentEntry, Head, Problem, TrashedSession, VersionRecord
 from .rows import SessionRow, from_blob, to_blob
@@ -78,12 +79,16 @@ class Store:
         """
         return self._committer.commit(key, change, parent, synced)
 
-    def upload(self) -> Upload:
+    def upload(self, replaced: Replaced | None = None) -> Upload:
         """Begin to take in a large buffer piece by piece, before the commit that it belongs to.
 
         The commit has it as the `upload` of a `Patch`. Use it in one thread at a time.
+
+        Args:
+            replaced: what it takes the place of, if all of it comes, in order: what both have in common is not
+                stored again, wherever it lies.
         """
-        return self._committer.upload()
+        return self._committer.upload(replaced)
 
     @property
     def unsettled(self) -> int:
