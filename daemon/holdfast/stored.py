@@ -119,7 +119,7 @@ def history_of(store: Store | None, key: str, limit: int | None, before: int | N
     records = store.history(key, MAX_HISTORY if limit is None else limit, before)
     versions = [version_of(record) for record in records]
     gaps = store.thinned(key)
-    for version, older in zip(versions, [*(entry.version for entry in versions[1:]), None], strict=True):
+    for version, older in zip_longest(versions, [entry.version for entry in versions[1:]]):
         # The last one listed says what is missing right before it; what lies further back, the next page does.
         below = [gap for gap in gaps if gap.last < version.version and (gap.first > older if older else True)]
         below = [gap for gap in below if older is not None or gap.last == version.version - 1]

@@ -85,7 +85,7 @@ class ChunkWriter:
         Args:
             stream: the pickle.
             buffers: what it has out of band.
-            base: returns the digests of the chunks that a patch is based on.
+            base: returns the lists of chunks that a patch is based on.
             before: by position (the stream's is 0), blobs of another size that stood there in the parent version.
         """
         refs = [
@@ -132,26 +132,38 @@ class ChunkWriter:
             SaveFailed: its base is not known, or a part was lost.
         """
         count = -(-patch.size // CHUNK_SIZE)
-        digests: list[bytes | None] = [None] * count if patch.base is None else [*base(patch)]
+        parts: dict[int, bytes] = {}
         for offset, data in patch.runs:
             first = offset // CHUNK_SIZE
-            pieces = self.add_pieces(memoryview(data).cast("B"))
-            digests[first : first + len(pieces)] = pieces
+            for index, digest in enumerate(self.add_pieces(memoryview(data).cast("B")), first):
+                parts[index] = digest
         upload = patch.upload
         if upload is not None:
             if upload.failure is not None:
                 raise upload.failure
             if upload.follower is not None:
                 return self._followed(upload, upload.follower, patch)
-            for index, digest in upload.digests.items():
-                digests[index] = digest
+            parts.update(upload.digests)
             self.rows += upload.rows
             self.written += upload.written
-        whole = [digest for digest in digests if digest is not None]
-        if len(whole) != count or len(digests) != count:
+        if patch.base is None and len(parts) != count:
             raise SaveFailed("no_base", "A part of a large value did not arrive.")
-        patch.digests = whole
-        return self.tree(patch.size, whole)
+        lists = [] if patch.base is None else [*base(patch)]
+        touched: dict[int, bytearray] = {}
+        for index, digest in parts.items():
+            number, at = divmod(index, FANOUT)
+            if number not in touched:
+                size = 32 * min(FANOUT, count - number * FANOUT)
+                touched[number] = bytearray(lists[number]) if lists else bytearray(size)
+            touched[number][32 * at : 32 * at + 32] = digest
+        lists = lists or [b""] * len(touched)
+        for number, text in touched.items():
+            lists[number] = bytes(text)
+        patch.lists = lists
+        digests = [blake3(text).digest() for text in lists]
+        for number in touched:
+            self._add_chunks(memoryview(lists[number]), [digests[number]])
+        return self.tree(patch.size, digests, 1)
 
     def _followed(self, upload: Upload, follower: Follower, patch: Patch) -> BlobRef:
         """Finish a blob that was compared with an earlier one as it arrived."""
@@ -164,9 +176,8 @@ class ChunkWriter:
             raise SaveFailed("no_base", "A part of a large value did not arrive.")
         return ref
 
-    def tree(self, size: int, digests: list[bytes]) -> BlobRef:
-        """Store the lists above the chunks of a blob; return the reference to the topmost."""
-        level = 0
+    def tree(self, size: int, digests: list[bytes], level: int = 0) -> BlobRef:
+        """Store the lists above the chunks of a blob, or above its lists; return the reference to the topmost."""
         while len(digests) > 1:
             lists = [b"".join(digests[at : at + FANOUT]) for at in range(0, len(digests), FANOUT)]
             digests = [blake3(text).digest() for text in lists]

@@ -97,10 +97,12 @@ class Committer:
             pin.release()
         core.heal(writer.rows)
         for component in change.changed:
-            if digests := {
-                index: buffer.digests for index, buffer in enumerate(component.buffers) if isinstance(buffer, Patch)
+            if lists := {
+                index: buffer.lists
+                for index, buffer in enumerate(component.buffers)
+                if isinstance(buffer, Patch) and buffer.lists
             }:
-                self._bases.note(session, component.id, component.fingerprint, digests)
+                self._bases.note(session, component.id, component.fingerprint, lists)
         return VersionRecord(
             version=row.number,
             parent=row.parent,

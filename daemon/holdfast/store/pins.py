@@ -18,6 +18,8 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+from blake3 import blake3
+
 
 class Pin:
     """Digests that one upload counts on. Made by `Pins.hold`; may be used from any thread."""
@@ -28,6 +30,10 @@ class Pin:
     def add(self, digests: Iterable[bytes]) -> None:
         """Have chunks stay until this pin is released, if they are there at all."""
         self._pins.note(self, digests)
+
+    def add_lists(self, lists: Iterable[bytes]) -> None:
+        """Have chunks stay whose digests stand one after the other in lists; looked into only if it matters."""
+        self._pins.note_lists(self, lists)
 
     def known(self, digests: Sequence[bytes]) -> Collection[bytes]:
         """Return which of these chunks are in the store; they, and the others once they are written, stay."""
@@ -61,6 +67,7 @@ class Pins:
         self.ask = known
         self._lock = threading.Lock()
         self._held: dict[int, set[bytes]] = {}
+        self._lists: dict[int, list[bytes]] = {}
         self._packs: dict[int, set[int]] = {}
         self._watched: set[bytes] | None = None
         self._readers = 0
@@ -93,10 +100,19 @@ class Pins:
         with self._lock:
             return set().union(*self._packs.values())
 
+    def note_lists(self, pin: Pin, lists: Iterable[bytes]) -> None:
+        """See `Pin.add_lists`."""
+        with self._lock:
+            fresh = list(lists)
+            self._lists.setdefault(id(pin), []).extend(fresh)
+            if self._watched is not None:
+                self._watched.update(digests_in(fresh))
+
     def drop(self, pin: Pin) -> None:
         """See `Pin.release`; may be called twice."""
         with self._lock:
             self._held.pop(id(pin), None)
+            self._lists.pop(id(pin), None)
             self._packs.pop(id(pin), None)
 
     @contextmanager
@@ -106,7 +122,7 @@ class Pins:
         What was pinned and committed meanwhile belongs to a version that the collection may have passed by.
         """
         with self._lock:
-            self._watched = set().union(*self._held.values())
+            self._watched = set().union(*self._held.values(), *map(digests_in, self._lists.values()))
         try:
             yield
         finally:
@@ -136,3 +152,11 @@ class Pins:
     def files_held(self) -> bool:
         """Whether somebody is about to open pack files by their places."""
         return self._readers > 0
+
+
+def digests_in(lists: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the digests that stand in lists, and those of the lists."""
+    for text in lists:
+        yield blake3(text).digest()
+        for at in range(0, len(text), 32):
+            yield text[at : at + 32]

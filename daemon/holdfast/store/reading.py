@@ -91,15 +91,13 @@ class ChunkReader:
             raise damaged_content(what, "a list of its chunks has the wrong length")
         return [text[at : at + 32] for at in range(0, len(text), 32)]
 
-    def chunk_digests(self, ref: BlobRef, what: str) -> list[bytes]:
-        """Return the digests of a blob's chunks; reads its lists.
+    def chunk_lists(self, ref: BlobRef, what: str) -> list[bytes]:
+        """Return the lists of the chunks of a blob that has more than one.
 
         Raises:
             Damaged: a list is missing or wrong.
         """
-        if ref.level == 0:
-            return [ref.value]
-        return [digest for digests in self._lists(ref, 1, what) for digest in digests]
+        return [b"".join(digests) for digests in self._lists(ref, 1, what)]
 
     def _lists(self, ref: BlobRef, down_to: int, what: str) -> Iterable[list[bytes]]:
         """Yield, one list at a time, the digests that the lists of level `down_to` hold."""

@@ -37,14 +37,14 @@ class Patch:
             and which of its buffers. None: the parts are all of it.
         runs: parts, each with its offset.
         upload: parts that were written before.
-        digests: of its chunks, known once it is stored.
+        lists: of the digests of its chunks, known once it is stored.
     """
 
     size: int
     base: tuple[str, int] | None = None
     runs: list[tuple[int, Buffer]] = field(default_factory=list)
     upload: Upload | None = None
-    digests: list[bytes] = field(default_factory=list)
+    lists: list[bytes] = field(default_factory=list)
 
     @property
     def whole(self) -> Buffer | None:

@@ -24,6 +24,8 @@ DOUBT = "HOLDFAST_DOUBT"
 _MARKS = ":"
 _NOWHERE = -1
 """The address of what is made anew for every save."""
+_GROUP = 128
+"""Chunks that have a digest in common: a change in a large buffer does not cost a look at the digests of all."""
 _SERIALS_OF_COPY = 1 << 20
 _PAGE: int = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
@@ -80,11 +82,15 @@ class _Region:
     Attributes:
         digests: of each chunk, None where it is not known.
         changed: for each chunk the serial of the look that found it changed.
+        born: the look that found the whole of it.
+        log: what changed later, in the order of serials: serial, chunk.
+        groups: what stands for a number of chunks each, None where it is not known.
+        unknown: how many chunks have no digest.
         pending: chunks that may have been written to since they were hashed.
         watched: whether the operating system says which.
     """
 
-    __slots__ = ("changed", "digests", "pending", "size", "start", "watched")
+    __slots__ = ("born", "changed", "digests", "groups", "log", "pending", "size", "start", "unknown", "watched")
 
     def __init__(self, start: int, size: int, serial: int) -> None:
         count = -(-size // CHUNK)
@@ -92,6 +98,10 @@ class _Region:
         self.size = size
         self.digests: list[bytes | None] = [None] * count
         self.changed = [serial] * count
+        self.born = serial
+        self.log: list[tuple[int, int]] = []
+        self.groups: list[bytes | None] = [None] * -(-count // _GROUP)
+        self.unknown = count
         self.pending = set(range(count))
         self.watched = False
 
@@ -106,6 +116,42 @@ class _Region:
         """Return the chunks in whose pages something else may lie: a write to those need not be a change."""
         first = {0} if self.start % _PAGE else set()
         return first | ({len(self.digests) - 1} if (self.start + self.size) % _PAGE else set())
+
+    def note(self, chunk: int, digest: bytes, serial: int) -> None:
+        """Take note of a chunk's content, if it is another one than before."""
+        if digest == self.digests[chunk]:
+            return
+        self.unknown -= self.digests[chunk] is None
+        self.digests[chunk], self.changed[chunk] = digest, serial
+        self.groups[chunk // _GROUP] = None
+        insort(self.log, (serial, chunk))
+        if len(self.log) > 4 * len(self.changed) + _GROUP:
+            self.log = sorted((when, one) for one, when in enumerate(self.changed) if when > self.born)
+
+    def learn(self, chunk: int, digest: bytes) -> None:
+        """Take note of the content of a chunk that has not changed."""
+        self.unknown -= self.digests[chunk] is None
+        self.digests[chunk] = digest
+        self.groups[chunk // _GROUP] = None
+
+    def changed_since(self, serial: int) -> list[int]:
+        """Return the chunks that were found changed after a look, in order."""
+        if serial < self.born:
+            return list(range(len(self.changed)))
+        found = set()
+        for when, chunk in reversed(self.log):
+            if when <= serial:
+                break
+            found.add(chunk)
+        return sorted(found)
+
+    def mark(self) -> str:
+        """Return what stands for the content; every digest has to be known."""
+        for number, group in enumerate(self.groups):
+            if group is None:
+                at = number * _GROUP
+                self.groups[number] = _group_of(self.digests[at : at + _GROUP])
+        return _group_of(self.groups).hex()
 
     def touch(self, start: int, end: int) -> None:
         """Bytes at addresses from `start` to `end` may have been written to."""
@@ -180,7 +226,7 @@ class Pages:
                 larges.append(Large(index, view, base, [(0, view.nbytes)] if base is None else []))
             else:
                 since = stored.serial
-                changed = [chunk for chunk, serial in enumerate(region.changed) if serial > since]
+                changed = region.changed_since(since)
                 marks.append(self._mark(region, stored.marks[at], changed))
                 larges.append(Large(index, view, stored.indexes[at], list(_runs(changed, view.nbytes))))
         return marks, larges, Memory("", self.serial, tuple(places), tuple(indexes))
@@ -216,7 +262,7 @@ class Pages:
                 return None
             region.pending.clear()
             for chunk in range(len(region.digests)) if self._doubt else region.edges():
-                region.digests[chunk] = _digest(view, chunk)
+                region.learn(chunk, _digest(view, chunk))
             places.append(key)
         return Memory(fingerprint, self.serial, tuple(places), tuple(large))
 
@@ -264,10 +310,7 @@ class Pages:
         key = (region.start, region.size)
         pending = region.pending.union(*(flying.get(key, ()) for flying in self._flying.values()))
         for chunk in pending:
-            digest = _digest(view, chunk)
-            if digest != region.digests[chunk]:
-                region.digests[chunk] = digest
-                region.changed[chunk] = self.serial
+            region.note(chunk, _digest(view, chunk), self.serial)
         region.pending.clear()
 
     def _compare(self, region: _Region, view: memoryview) -> None:
@@ -282,9 +325,8 @@ class Pages:
                     )
 
     def _mark(self, region: _Region, base: str | None, changed: Sequence[int]) -> str:
-        known = [digest for digest in region.digests if digest is not None]
-        if len(known) == len(region.digests):
-            return _mark_of(known)
+        if not region.unknown:
+            return region.mark()
         assert base is not None  # Only of what was adopted some chunks are unknown.
         if not changed:
             return base
@@ -345,8 +387,7 @@ class Pages:
         return [
             (key, chunk, region.digests[chunk])
             for key, region in self._regions.items()
-            for chunk, changed in enumerate(region.changed)
-            if changed > begin
+            for chunk in region.changed_since(begin)
         ]
 
     def after_copy(self, begin: int, findings: Iterable[tuple[tuple[int, int], int, bytes | None]] | None) -> None:
@@ -360,10 +401,10 @@ class Pages:
         for key, chunk, digest in findings:
             if key not in self._regions:
                 # Met by the copy first: what was written since the copy was made nobody knows.
-                self._look_at(key)
+                self._look_at(key).born = begin
             region = self._regions[key]
-            if region.changed[chunk] <= begin or region.digests[chunk] is None:
-                region.digests[chunk], region.changed[chunk] = digest, begin + 1
+            if digest is not None and (region.changed[chunk] <= begin or region.digests[chunk] is None):
+                region.note(chunk, digest, begin + 1)
 
 
 def fingerprint(
@@ -390,11 +431,13 @@ def fingerprint(
 
 
 def _mark_of_all(view: memoryview) -> str:
-    return _mark_of([_digest(view, chunk) for chunk in range(-(-view.nbytes // CHUNK))])
+    region = _Region(0, view.nbytes, 0)
+    region.digests = [_digest(view, chunk) for chunk in range(len(region.digests))]
+    return region.mark()
 
 
-def _mark_of(digests: Sequence[bytes]) -> str:
-    return blake2b(b"".join(digests), digest_size=DIGEST_BYTES).hexdigest()
+def _group_of(digests: Iterable[bytes | None]) -> bytes:
+    return blake2b(b"".join(digest or b"" for digest in digests), digest_size=DIGEST_BYTES).digest()
 
 
 def marks_of(mark: str) -> list[str]:
