@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from itertools import zip_longest
 from typing import Any
 
 from holdfast.protocol import Environment, State, Variable, Version
