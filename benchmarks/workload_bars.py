@@ -57,9 +57,13 @@ def ratio(mine: float | None, theirs: float | None) -> float | None:
     return None if mine is None or theirs is None else max(mine, 0) / max(theirs, LEAST)
 
 
-def _in_ms(name: str, mine: float | None, theirs: float | None) -> str:
-    parts = [MISSING if value is None else f"{value * 1000:.3g} ms" for value in (mine, theirs)]
-    return f"{parts[0]}; {name} {parts[1]}"
+def _times(name: str, mine: float | None, theirs: float | None) -> str:
+    def shown(value: float | None) -> str:
+        if value is None:
+            return MISSING
+        return f"{value:.3g} s" if value >= 1 else f"{value * 1000:.3g} ms"
+
+    return f"{shown(mine)}; {name} {shown(theirs)}"
 
 
 def bars(data: dict[str, Any]) -> list[Bar]:
@@ -80,11 +84,11 @@ def bars(data: dict[str, Any]) -> list[Bar]:
     ):
         mine, theirs = holdfast_wait(of(workload)), median(of(workload, peer).get("waits"))
         title = f"{workload}: extra wait a cell, of {peer}'s (1/{part})"
-        made.append(Bar(title, ratio(mine, theirs), 1 / part, detail=_in_ms(peer, mine, theirs)))
+        made.append(Bar(title, ratio(mine, theirs), 1 / part, detail=_times(peer, mine, theirs)))
     paced = of("W1").get("paced", {})
     mine, theirs = median(paced.get("waits")), median(paced.get("small"))
     title = "W1: extra wait a cell, of that without the array"
-    made.insert(1, Bar(title, ratio(mine, theirs), 2, detail=_in_ms("without", mine, theirs)))
+    made.insert(1, Bar(title, ratio(mine, theirs), 2, detail=_times("without", mine, theirs)))
     made.append(_growth(data["growth"].get("session", {}).get("points", [])))
     for workload, most in (("W1", 20_000), ("W2", 1.5 * MEGABYTE)):
         made.append(
@@ -108,10 +112,10 @@ def bars(data: dict[str, Any]) -> list[Bar]:
     for workload in ("W3", "W4", "W5"):
         mine, theirs = of(workload).get("restore", {}).get("every"), of(workload, "cloudpickle").get("every")
         title = f"{workload}: restore of all, of what pickle.load takes"
-        made.append(Bar(title, ratio(mine, theirs), 1, detail=_in_ms("pickle.load", mine, theirs)))
+        made.append(Bar(title, ratio(mine, theirs), 1, detail=_times("pickle.load", mine, theirs)))
     mine, theirs = median(of("W7").get("burst", {}).get("trips")), median(of("W7", "ipykernel").get("trips"))
     title = "W7: round trip with save, of ipykernel's without (1/3)"
-    made.append(Bar(title, ratio(mine, theirs), 1 / 3, detail=_in_ms("ipykernel", mine, theirs)))
+    made.append(Bar(title, ratio(mine, theirs), 1 / 3, detail=_times("ipykernel", mine, theirs)))
     for workload in ("W1", "W2", "W3", "W4", "W5"):
         found = of(workload).get("memory", {})
         most = max(64 << 20, found.get("session", 0) / 10)
@@ -127,4 +131,4 @@ def _growth(points: list[dict[str, Any]]) -> Bar:
         return Bar(title, None, 3)
     ratios = {mode: large[mode] / max(small[mode], LEAST) for mode in ("wait", "burst")}
     worst = max(ratios, key=lambda mode: ratios[mode])
-    return Bar(title, ratios[worst], 3, detail=_in_ms("80 MB", large[worst], small[worst]))
+    return Bar(title, ratios[worst], 3, detail=_times("80 MB", large[worst], small[worst]))

@@ -31,13 +31,13 @@ class Sizes:
 
 
 def _compare(client: TimedClient, name: str, cells: list[str], usual: float, pace: Pace) -> dict[str, Any]:
-    """Run cells paced and then in a burst, with saves; `usual` is the wait for one without."""
+    """Run half of some cells paced and the others in a burst, with saves; `usual` is the wait for one without."""
     paced: list[Trip] = []
-    for code in cells:
+    for code in cells[: len(cells) // 2]:
         client.think(pace.think)
         paced.append(client.timed(name, code))
         client.settle()
-    burst = [client.timed(name, code) for code in cells]
+    burst = [client.timed(name, code) for code in cells[len(cells) // 2 :]]
     client.settle()
     return {
         "wait": statistics.median(trip.wait - usual for trip in paced),
@@ -75,7 +75,7 @@ def session_size(folder: Path, sizes: Sizes, pace: Pace) -> dict[str, Any]:
             client.settle()
             client.flush()
             before = settled_bytes(at / ".state")
-            found = _compare(client, "a.py", _rows(7, 7, megabytes), usual, pace)
+            found = _compare(client, "a.py", _rows(7, 14, megabytes), usual, pace)
             client.flush()
             found["bytes_per_cell"] = (settled_bytes(at / ".state") - before) / 14
             points.append({"megabytes": megabytes} | found)
@@ -95,19 +95,12 @@ def change_size(folder: Path, sizes: Sizes, pace: Pace) -> dict[str, Any]:
             count = size // 8
             if count > total // 2:
                 continue
-            step = max(1, (total - count) // 11)
-            cells = [
-                f"a[{i * step}:{i * step + count}] = np.random.default_rng({i}).random({count})" for i in range(10)
-            ]
-            usual = statistics.median(
-                client.timed(
-                    "b.py", f"import numpy as np\nb = np.random.default_rng(1).random({count})", persist=False
-                ).wait
-                for _ in range(3)
-            )
-            points.append(
-                {"bytes": size} | _compare(client, "a.py", cells[: 10 if size < 16 << 20 else 3], usual, pace)
-            )
+            step = max(1, (total - count) // 21)
+            made = [f"= np.random.default_rng({i}).random({count})" for i in range(20 if size < 16 << 20 else 6)]
+            cells = [f"a[{i * step}:{i * step + count}] {values}" for i, values in enumerate(made)]
+            client.timed("b.py", f"import numpy as np\nb = np.zeros({count})", persist=False)
+            usual = _without(client, "b.py", [f"b[:] {values}" for values in made])
+            points.append({"bytes": size} | _compare(client, "a.py", cells, usual, pace))
     return {"points": points}
 
 
@@ -146,7 +139,7 @@ def variables(folder: Path, sizes: Sizes, pace: Pace) -> dict[str, Any]:
             client.timed("a.py", "v0 = 20")
             client.settle()
             points.append(
-                {"variables": count} | _compare(client, "a.py", [f"v0 = {i}" for i in range(30, 50)], usual, pace)
+                {"variables": count} | _compare(client, "a.py", [f"v0 = {i}" for i in range(30, 70)], usual, pace)
             )
     return {"points": points}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from workload_bars import MEGABYTE, MISSING, Bar, bars, median, p95
+from workload_bars import MISSING, Bar, bars, holdfast_wait, median, p95
 from workload_cells import workloads
 
 BEGIN, END = (
@@ -165,15 +165,40 @@ def _about(data: dict[str, Any]) -> str:
     )
 
 
-def publish(data: dict[str, Any], docs: Path) -> None:
-    """Write tables, bars and the plot into the documentation."""
-    page = docs / "benchmarks.md"
-    text = page.read_text()
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
-    made = "\n\n".join([_about(data), PICTURE, "### Bars", bars_table(bars(data)), tables(data)])
-    page.write_text(f"{before}{BEGIN}\n\n{made}\n\n{END}{after}")
+def overview(data: dict[str, Any]) -> str:
+    """Return one line for each workload: extra wait, bytes on disk and restore, Holdfast's and the peers'."""
+    drawn = ("Holdfast", "Kishu", "dill", "cloudpickle")
+    rows = []
+    for name, workload in workloads(1.0).items():
+        found = data["workloads"].get(name, {})
+        cells = []
+        for candidate in drawn:
+            one = found.get(candidate, {"failed": MISSING})
+            if "failed" in one:
+                cells.append("–")
+                continue
+            wait = holdfast_wait(one) if candidate == "Holdfast" else median(one["waits"])
+            restored = one.get("restore", one).get("every")
+            cells.append(f"{seconds(wait)} · {size(one.get('paced', one)['bytes'])} · {seconds(restored)}")
+        if name != "W7" and found:
+            rows.append((f"{name}: {workload.title}", *cells))
+    return _table(rows, ("extra wait a cell · on disk · until all is back", *drawn))
+
+
+def publish(data: dict[str, Any], root: Path) -> None:
+    """Write tables, bars and the plot into the documentation, and an overview into the README."""
+    docs = root / "docs"
+    parts = [_about(data), PICTURE, "### Bars", bars_table(bars(data)), tables(data)]
+    _write_between(docs / "benchmarks.md", "\n\n".join(parts))
+    _write_between(root / "README.md", overview(data))
     plot(data, docs / "images" / "benchmarks.svg")
+
+
+def _write_between(page: Path, made: str) -> None:
+    text = page.read_text()
+    before, begin, rest = text.partition(BEGIN)
+    if begin:
+        page.write_text(f"{before}{BEGIN}\n\n{made}\n\n{END}{rest.partition(END)[2]}")
 
 
 def plot(data: dict[str, Any], path: Path) -> None:
@@ -197,6 +222,7 @@ def plot(data: dict[str, Any], path: Path) -> None:
         positions = [index + (place - 1.5) * 0.2 for index in range(len(names))]
         left.bar(positions, waits, 0.2, label=candidate + (", back to back" if not place else ""), color=colour)
     left.set_yscale("log")
+    left.set_ylim(0.5, None)
     left.set_xticks(range(len(names)), names)
     left.set_ylabel("extra wait a cell, ms (median)")
     left.legend(frameon=False, fontsize=8)
@@ -215,6 +241,3 @@ def plot(data: dict[str, Any], path: Path) -> None:
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)
-
-
-__all__ = ["MEGABYTE", "bars", "bars_table", "plot", "publish", "tables"]

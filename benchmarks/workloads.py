@@ -155,7 +155,7 @@ def main() -> int:
         "--folder", type=Path, help="where the sessions are kept meanwhile; default: a temporary folder"
     )
     parser.add_argument("--report", action="store_true", help="measure nothing")
-    parser.add_argument("--publish", action="store_true", help="write the tables and the plot into docs/")
+    parser.add_argument("--publish", action="store_true", help="write tables and plot into docs/ and README.md")
     arguments = parser.parse_args()
     arguments.peers = chosen(arguments.peers, list(workload_peers.PEERS))
     arguments.pace = workload_holdfast.Pace(arguments.think, arguments.budget, arguments.restores)
@@ -178,7 +178,7 @@ def main() -> int:
     bars = workload_report.bars(results.data)
     print(workload_report.bars_table(bars))
     if arguments.publish:
-        workload_report.publish(results.data, ROOT / "docs")
+        workload_report.publish(results.data, ROOT)
     return 0 if all(bar.met for bar in bars) else 1
 
 
