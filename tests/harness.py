@@ -36,6 +36,8 @@ class Client:
         self.notifications: list[tuple[str, dict[str, Any]]] = []
         self.input_answers: list[str] = []
         self.inputs: list[dict[str, Any]] = []
+        self.created: list[Any] = []
+        """Tokens of progress that the daemon has asked us to show."""
         self.noise: list[dict[str, Any]] = []
         self.capabilities: dict[str, Any] = {}
         self.reading = asyncio.Event()
@@ -177,6 +179,10 @@ class Client:
             self.inputs.append(message["params"])
             if self.input_answers:
                 self.send({"jsonrpc": "2.0", "id": message["id"], "result": {"value": self.input_answers.pop(0)}})
+            return
+        if message["method"] == "window/workDoneProgress/create":
+            self.created.append(message["params"]["token"])
+            self.send({"jsonrpc": "2.0", "id": message["id"], "result": None})
             return
         self.send({"jsonrpc": "2.0", "id": message["id"], "error": {"code": -32601, "message": "not here"}})
 

@@ -19,6 +19,10 @@ class Client(Protocol):
     def paused_for(self) -> float:
         """Seconds for which the client has not kept up with what it is sent; 0 when it does."""
 
+    @property
+    def shows_progress(self) -> bool:
+        """Whether the client lets us begin to show progress."""
+
     def write(self, message: bytes) -> None:
         """Send a framed message."""
 
@@ -77,6 +81,15 @@ class Clients:
                         self._frame(method, protocol.OutputParams(params.text_document, params.run_id, output))
                     )
             client.write(message)
+
+    def with_progress(self) -> list[Client]:
+        """Return those that show progress which they did not ask for."""
+        return [client for client in self._clients if client.shows_progress]
+
+    def tell_one(self, client: Client, method: str, params: Any) -> None:
+        """Send a notification to one client, unless it is gone or does not read."""
+        if client in self._clients and client.paused_for < STALLED:
+            client.write(self._frame(method, params))
 
     def _frame(self, method: str, params: Any) -> bytes:
         if isinstance(params, protocol.OutputParams):

@@ -35,6 +35,11 @@ class Place:
     path: Path | None
 
     @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.path.name if self.path is not None else self.uri
+
+    @property
     def language_by_suffix(self) -> str:
         """The language that the file's ending tells."""
         suffix = (self.path.suffix if self.path else Path(urlsplit(self.uri).path).suffix).lower()

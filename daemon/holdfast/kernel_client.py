@@ -97,7 +97,7 @@ class KernelClient:
             self._background.spawn(self._answer_input(kernel, run, message.header))
         elif kind == "unfaithful":
             self.on_unfaithful(kernel, str(message.header.get("run") or ""))
-        elif kind in {"need", "loaded", "unloadable"}:
+        elif kind in {"need", "prepared", "loaded", "unloadable"}:
             self.on_loading(kernel, message.header)
         elif kind == "log":
             logger.warning("kernel of %s: %s", self.place.key, message.header.get("message"))

@@ -13,6 +13,7 @@ from holdfast.background import Background
 from holdfast.errors import InvalidParams, KernelFailed, NotTrusted, NoVersion, StateDamaged
 from holdfast.kernel_client import Emit, KernelClient
 from holdfast.loading import Loaded
+from holdfast.progress import Progress
 from holdfast.protocol import Restored
 from holdfast.rebuild import Rebuilder, RebuildKilled
 from holdfast.restoring import Brought, Restorer
@@ -47,6 +48,7 @@ class KernelLife:
         settings: Settings,
         folder: Path,
         emit: Emit,
+        progress: Progress,
         text: Callable[[], str],
         on_status: Callable[[], None],
     ) -> None:
@@ -60,7 +62,7 @@ class KernelLife:
         self._pool = pool
         self._settings = settings
         self._rebuilder = Rebuilder(client, settings, text, lambda: self.ended or self._restarting)
-        self._restorer = Restorer(client, saver, archive, self._rebuilder, emit)
+        self._restorer = Restorer(client, saver, archive, self._rebuilder, emit, progress)
         self._folder = folder
         self._emit = emit
         self._on_status = on_status
@@ -246,37 +248,41 @@ class KernelLife:
         """
         async with self.turn:
             await self._saver.settled()
-            loaded = await self._restorer.load(version, names)
-            if loaded is None:
-                return Restored(False, "There is no saved state to restore; memory is as before.", 0, [])
-            if names is not None:
-                known = {name for entry in loaded.entries.values() for name in visible(entry.members)}
-                missing = [name for name in names if name not in known]
-                if missing:
-                    raise InvalidParams(
-                        f"Version {loaded.record.version} holds no {', '.join(missing)}; nothing was restored.",
-                        kind="noSuchName",
-                    )
-                kernel = await self.ensure()
-            else:
-                # What is in memory goes away anyway: a kernel that is only starting need not restore it first.
-                kernel = self._client.living or await self._start_kernel()
-            self.set_status("restoring")
-            self._rebuilder.try_all_again()
-            try:
-                brought = await self._bring_back(kernel, loaded, names)
-                if names is None and version is not None:
-                    await self._saver.set_head(loaded.record.version)
-                restored = await self._restorer.finish(kernel, brought)
-                if names is not None and self._settings.persist:
-                    await self._saver.capture(kernel)
-                return restored
-            except KernelDied as error:
-                raise KernelFailed(
-                    f"The kernel died while it restored ({error.death.cause}); the saved state is untouched."
-                ) from error
-            finally:
-                self.set_status("idle" if kernel.death is None else "dead")
+            with self._restorer.shown():
+                return await self._restore(version, names)
+
+    async def _restore(self, version: int | None, names: list[str] | None) -> Restored:
+        loaded = await self._restorer.load(version, names)
+        if loaded is None:
+            return Restored(False, "There is no saved state to restore; memory is as before.", 0, [])
+        if names is not None:
+            known = {name for entry in loaded.entries.values() for name in visible(entry.members)}
+            missing = [name for name in names if name not in known]
+            if missing:
+                raise InvalidParams(
+                    f"Version {loaded.record.version} holds no {', '.join(missing)}; nothing was restored.",
+                    kind="noSuchName",
+                )
+            kernel = await self.ensure()
+        else:
+            # What is in memory goes away anyway: a kernel that is only starting need not restore it first.
+            kernel = self._client.living or await self._start_kernel()
+        self.set_status("restoring")
+        self._rebuilder.try_all_again()
+        try:
+            brought = await self._bring_back(kernel, loaded, names)
+            if names is None and version is not None:
+                await self._saver.set_head(loaded.record.version)
+            restored = await self._restorer.finish(kernel, brought)
+            if names is not None and self._settings.persist:
+                await self._saver.capture(kernel)
+            return restored
+        except KernelDied as error:
+            raise KernelFailed(
+                f"The kernel died while it restored ({error.death.cause}); the saved state is untouched."
+            ) from error
+        finally:
+            self.set_status("idle" if kernel.death is None else "dead")
 
     async def _bring_back(self, kernel: Kernel, loaded: Loaded, names: list[str] | None) -> Brought:
         brought = await self._restorer.send(kernel, loaded, names)

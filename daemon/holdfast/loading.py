@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from holdfast.progress import Work
 from holdfast.protocol import Lost
 from holdfast.runtimes.base import Kernel
 from holdfast.saving import visible
@@ -114,27 +115,40 @@ class Loaded:
 
     # ------------------------------------------------------------------ what a kernel asks for
 
-    async def serve(self, kernel: Kernel, asked: dict[str, Any]) -> None:
+    async def serve(self, kernel: Kernel, asked: dict[str, Any], work: Work | None = None) -> None:
         """Send what a kernel asks for; what is damaged is said in the last frame, and before that nothing is complete.
 
         Where the system allows it, the bytes are put into the kernel's memory, else they go in frames of bounded size.
+
+        Args:
+            work: is told how far it is.
         """
         identity = str(asked["component"])
         last: dict[str, Any] = {"type": "component", "loading": self.number, "component": identity}
         wanted = {int(slot): str(how) for slot, how in asked["wanted"]}
         places = {int(slot): int(address) for slot, address in asked.get("places") or ()}
         loop = asyncio.get_running_loop()
+
+        def done(size: int) -> None:
+            if work is not None:
+                loop.call_soon_threadsafe(work.advance, size)
+
         async with self._serving:
             planned = self._all.get(identity)
             if planned is None:
                 kernel.send({**last, "error": "this is no component of the version that is being loaded"})
                 return
+            if work is not None:
+                work.expect(
+                    sum(piece.size for slot, how in wanted.items() for piece in self._wanted(planned, slot, how))
+                )
             try:
                 if self._writes and places.keys() >= wanted.keys():
-                    self._writes = await loop.run_in_executor(None, self._write, kernel, planned, wanted, places)
+                    self._writes = await loop.run_in_executor(None, self._write, kernel, planned, wanted, places, done)
                     wanted = {} if self._writes else wanted
                 for slots, data in self._parts(planned, wanted):
                     pieces = await loop.run_in_executor(None, data)
+                    done(sum(map(len, pieces)))
                     kernel.send({**last, "type": "part", "into": slots}, pieces)
                     await kernel.drained()
                     if kernel.death is not None:
@@ -143,7 +157,14 @@ class Loaded:
                 last["error"] = error.message
             kernel.send(last)
 
-    def _write(self, kernel: Kernel, planned: _Planned, wanted: dict[int, str], places: dict[int, int]) -> bool:
+    def _write(
+        self,
+        kernel: Kernel,
+        planned: _Planned,
+        wanted: dict[int, str],
+        places: dict[int, int],
+        done: Callable[[int], None],
+    ) -> bool:
         """Put what is wanted into the kernel's memory; whether that can be done.
 
         Raises:
@@ -153,6 +174,7 @@ class Loaded:
         def write(job: tuple[int, Piece]) -> None:
             slot, piece = job
             kernel.write_memory(places[slot] + piece.at, self._read(planned.entry, [piece])[0])
+            done(piece.size)
 
         jobs = [(slot, piece) for slot, how in wanted.items() for piece in self._wanted(planned, slot, how)]
         written = [_pool.submit(write, job) for job in jobs]

@@ -14,7 +14,7 @@ import attrs
 from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 from lsprotocol import converters
-from lsprotocol.types import Location, Range, TextDocumentIdentifier
+from lsprotocol.types import Location, ProgressToken, Range, TextDocumentIdentifier
 
 VERSION = 1
 """Version of this protocol, answered in ``capabilities.experimental.holdfast``."""
@@ -297,6 +297,7 @@ class ExecuteParams:
     cell: CellRef | None = None
     options: ExecuteOptions = attrs.field(factory=ExecuteOptions)
     run_id: str | None = None
+    work_done_token: ProgressToken | None = None
 
 
 @attrs.define
@@ -311,6 +312,7 @@ class OptionalDocumentParams:
     """A request about one document, or about all of them."""
 
     text_document: TextDocumentIdentifier | None = None
+    work_done_token: ProgressToken | None = None
 
 
 @attrs.define
@@ -319,6 +321,7 @@ class RestartParams:
 
     text_document: TextDocumentIdentifier
     restore: bool = True
+    work_done_token: ProgressToken | None = None
 
 
 @attrs.define
@@ -359,6 +362,7 @@ class RestoreParams:
     text_document: TextDocumentIdentifier
     version: int | None = None
     names: list[str] | None = None
+    work_done_token: ProgressToken | None = None
 
 
 @attrs.define

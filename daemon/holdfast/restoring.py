@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from holdfast.errors import NotTrusted, NoVersion, StateDamaged
 from holdfast.kernel_client import Emit, KernelClient
 from holdfast.loading import Loaded, load
 from holdfast.makers import makers
+from holdfast.progress import Progress, Work, size_in_words
 from holdfast.protocol import Lost, Restored
 from holdfast.rebuild import Outcome, Rebuilder, advice
 from holdfast.runtimes.base import Kernel
@@ -47,12 +49,25 @@ class Brought:
 class Restorer:
     """Brings saved versions into the kernel of one session."""
 
-    def __init__(self, client: KernelClient, saver: Saver, archive: Archive, rebuilder: Rebuilder, emit: Emit) -> None:
+    def __init__(
+        self,
+        client: KernelClient,
+        saver: Saver,
+        archive: Archive,
+        rebuilder: Rebuilder,
+        emit: Emit,
+        progress: Progress,
+    ) -> None:
         self._client = client
         self._saver = saver
         self._archive = archive
         self._rebuilder = rebuilder
         self._emit = emit
+        self._progress = progress
+        self._work: Work | None = None
+        """The restore that somebody waits for."""
+        self._own: Work | None = None
+        """What a cell or a look at a value waits for."""
         self._loadings: dict[str, Loaded] = {}
         self._background = Background()
         client.on_loading = self._said
@@ -120,6 +135,7 @@ class Restorer:
 
     def kernel_gone(self) -> None:
         """The kernel has ended: nobody asks for anything."""
+        self._end_own()
         for loaded in self._loadings.values():
             loaded.release("kernel")
         self._loadings.clear()
@@ -129,11 +145,34 @@ class Restorer:
         if loaded is None:
             return
         if header["type"] == "need":
-            self._background.spawn(loaded.serve(kernel, header))
+            self._background.spawn(self._serve(kernel, loaded, header))
+        elif header["type"] == "prepared":
+            self._end_own()
         elif header["type"] == "loaded":
             loaded.release("kernel")
         elif header["type"] == "unloadable":
             self._background.spawn(self._tell_lost(loaded, lost_list(header["failed"])))
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """While somebody waits for a restore: clients see how far it is."""
+        with self._progress.work("Restoring", self._client.place.name) as work:
+            before, self._work = self._work, work
+            try:
+                yield
+            finally:
+                self._work = before
+
+    async def _serve(self, kernel: Kernel, loaded: Loaded, header: dict[str, Any]) -> None:
+        """Send what a kernel asks for; where a cell waits for it, clients see how far it is."""
+        if self._work is None and self._own is None and header.get("waited"):
+            self._own = self._progress.begin("Loading", self._client.place.name)
+        await loaded.serve(kernel, header, self._work or self._own)
+
+    def _end_own(self) -> None:
+        own, self._own = self._own, None
+        if own is not None:
+            own.end()
 
     async def _tell_lost(self, loaded: Loaded, failed: list[Lost]) -> None:
         """What was called restored could not be loaded when it was needed."""
@@ -217,7 +256,7 @@ def _message(brought: Brought, failed: list[Lost], outcome: Outcome) -> str:
     count = len(brought.restored)
     message = f"Restored {count} {'variable' if count == 1 else 'variables'} from {brought.loaded.record.saved_at}"
     if brought.waiting:
-        size = _size(brought.loaded.bytes_later)
+        size = size_in_words(brought.loaded.bytes_later)
         message += f"; {len(brought.waiting)} of them ({size}) are loaded when they are needed"
     made = [name for rebuilt in outcome.rebuilt for name in rebuilt.names]
     if made:
@@ -238,11 +277,3 @@ def _cells(count: int) -> str:
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-
-
-def _size(count: float) -> str:
-    for unit in ("bytes", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -13,6 +14,7 @@ from holdfast.archive import Archive
 from holdfast.execution import Execution
 from holdfast.kernel.wire import Message
 from holdfast.loading import Loaded
+from holdfast.progress import Work, size_in_words
 from holdfast.protocol import Lost, Saved
 from holdfast.runtimes.base import FrameSource, Kernel, KernelDied
 from holdfast.saving import change_of, lost_entries, lost_list, sent_before, visible
@@ -69,6 +71,8 @@ class Saver:
         self._settled = asyncio.Event()
         self._settled.set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._work: Work | None = None
+        self._taken = 0
         self._uploads: WeakKeyDictionary[Kernel, Uploads] = WeakKeyDictionary()
 
     def take_part(self, kernel: Kernel, source: FrameSource, message: Message) -> None:
@@ -76,6 +80,18 @@ class Saver:
         if kernel not in self._uploads:
             self._uploads[kernel] = Uploads(self._archive)
         self._uploads[kernel].take(self.key, source, message)
+        if self._work is not None:
+            self._taken += sum(buffer.nbytes for buffer in message.buffers)
+            self._work.note(f"{size_in_words(self._taken)} written")
+
+    @contextmanager
+    def shown(self, work: Work) -> Iterator[None]:
+        """Tell somebody who waits for the saves under way how far they are."""
+        self._work, self._taken = work, 0
+        try:
+            yield
+        finally:
+            self._work = None
 
     @property
     def needs_full(self) -> bool:

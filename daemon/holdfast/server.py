@@ -28,6 +28,7 @@ from holdfast.connection import Connection
 from holdfast.errors import HoldfastError, InvalidParams
 from holdfast.framing import Body, Noise
 from holdfast.process import when_gone
+from holdfast.progress import asked_by
 from holdfast.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -164,6 +165,12 @@ class HoldfastServer(LanguageServer):
     def paused_for(self) -> float:
         """Seconds for which the client has not kept up."""
         return self.connection.paused_for
+
+    @property
+    def shows_progress(self) -> bool:
+        """Whether the client lets us begin to show progress."""
+        window = self.client_capabilities.window
+        return self.initialized and window is not None and bool(window.work_done_progress)
 
     def write(self, message: bytes) -> None:
         """Send a framed message, once the client is ready for more than the answer to `initialize`."""
@@ -378,11 +385,11 @@ class HoldfastServer(LanguageServer):
     def _on_request(self, method: str, handler: Callable[[Any], Awaitable[Any]]) -> None:
         self.feature(method)(self._translated(handler))
 
-    @staticmethod
-    def _translated(handler: Callable[[Any], Awaitable[Any]]) -> Handler:
+    def _translated(self, handler: Callable[[Any], Awaitable[Any]]) -> Handler:
         async def handle(params: Any = None) -> Any:
             try:
-                return await handler(params)
+                with asked_by(self, getattr(params, "work_done_token", None)):
+                    return await handler(params)
             except HoldfastError as error:
                 raise to_json_rpc(error) from error
 

@@ -19,6 +19,7 @@ from holdfast.execution import Execution, error_output, run_error
 from holdfast.kernel.wire import Message
 from holdfast.kernel_client import CopyGone, Emit, KernelClient
 from holdfast.kernel_life import KernelLife
+from holdfast.progress import Progress
 from holdfast.protocol import Restored, Run, RunError, Saved
 from holdfast.runtimes.base import Death, Kernel, KernelDied
 from holdfast.runtimes.pool import KernelPool
@@ -47,6 +48,7 @@ class Session:
         settings: Settings,
         folder: Path,
         emit: Emit,
+        progress: Progress,
         text: Callable[[Place], str],
     ) -> None:
         self.saver = Saver(place.key, archive, self._announce_saved)
@@ -64,6 +66,7 @@ class Session:
             settings=settings,
             folder=folder,
             emit=emit,
+            progress=progress,
             text=lambda: text(self.place),
             on_status=self._tell_status,
         )

@@ -84,16 +84,22 @@ class StateRequests:
             verified: wait also until it was tried whether it comes back, unless a cell runs.
         """
         places = [session.identifier for session in self._house.sessions.values()] if document is None else [document]
-        for identifier in places:
-            session = self._house.sessions.get(self._house.place(identifier).key)
-            if session is not None:
-                await session.saver.settled()
-                if verified:
-                    await session.verified()
-        try:
-            await self._house.archive.sync()
-        except StoreError as error:
-            raise HoldfastError(f"Not everything could be made durable: {error.message}", kind=error.kind) from error
+        about = places[0].uri.rpartition("/")[2] if len(places) == 1 else f"{len(places)} documents"
+        with self._house.progress.work("Saving", about) as work:
+            for identifier in places:
+                session = self._house.sessions.get(self._house.place(identifier).key)
+                if session is not None:
+                    with session.saver.shown(work):
+                        await session.saver.settled()
+                    if verified:
+                        work.note(f"trying whether {session.place.name} comes back")
+                        await session.verified()
+            work.note("writing through to the disk")
+            try:
+                await self._house.archive.sync()
+            except StoreError as error:
+                message = f"Not everything could be made durable: {error.message}"
+                raise HoldfastError(message, kind=error.kind) from error
         states = [await self.state(identifier) for identifier in places]
         return states if document is None else states[0]
 

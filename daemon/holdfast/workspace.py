@@ -19,6 +19,7 @@ from holdfast.clients import Clients
 from holdfast.documents import OpenDocument, Passage, Place
 from holdfast.errors import HoldfastError, InvalidParams, KernelFailed, NoSession
 from holdfast.execution import Asker, Execution
+from holdfast.progress import Progress
 from holdfast.protocol import Run
 from holdfast.room import RoomRequests
 from holdfast.runtimes.pool import KernelPool
@@ -49,6 +50,7 @@ class Workspace:
         self.settings = settings
         self.sessions: dict[str, Session] = {}
         self.clients = Clients(self._resume_output)
+        self.progress = Progress(self.clients)
         self.archive = Archive(folder / settings.state_folder, self._state_lost, self._state_conflict)
         self._set_limits()
         self.pool = KernelPool(folder, settings.interpreter, spare=settings.spare)
@@ -208,6 +210,7 @@ class Workspace:
                 settings=self.settings,
                 folder=self.folder,
                 emit=self.clients.tell,
+                progress=self.progress,
                 text=self._text,
             )
             session.hold_output_while(self.clients.congested)

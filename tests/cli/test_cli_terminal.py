@@ -81,6 +81,21 @@ def test_a_run_has_colours_and_a_progress_line_that_goes_away(script: Path) -> N
     assert "partial\n" in plain
 
 
+def test_a_restore_that_takes_long_shows_a_bar_that_goes_away(script: Path) -> None:
+    script.write_text(
+        "import time\n"
+        "class Slow:\n"
+        "    def __getstate__(self): return {'n': 1}\n"
+        "    def __setstate__(self, state): time.sleep(0.6)\n"
+        "slow = Slow()\n"
+    )
+    assert Terminal("run", "a.py", cwd=script.parent).end() == 0
+    terminal = Terminal("restore", "a.py", cwd=script.parent)
+    terminal.until("Restoring")
+    assert terminal.end() == 0
+    assert "a.py" in without_escapes(terminal.text) and "Restored" in terminal.text
+
+
 def test_no_color_is_respected(script: Path) -> None:
     terminal = Terminal("run", "a.py", cwd=script.parent, NO_COLOR="1")
     assert terminal.end() == 0

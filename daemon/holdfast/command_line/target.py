@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from holdfast import endpoint
+from holdfast.command_line.bar import request_with_bar
 from holdfast.command_line.exits import Exit, exit_of_error
 from holdfast_client.connection import Connection, OnInput
 from holdfast_client.errors import HoldfastError
@@ -88,7 +89,7 @@ async def ask(target: Target, method: str, **params: Any) -> Any:
     """Send one request about a document and return its result; params that are None are left out."""
     given = {name: value for name, value in params.items() if value is not None}
     async with connected(target.folder) as connection:
-        return await connection.request(method, {**target.params, **given})
+        return await request_with_bar(connection, method, {**target.params, **given})
 
 
 def perform(work: Coroutine[Any, Any, int], *, as_json: bool = False) -> None:

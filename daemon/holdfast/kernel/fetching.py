@@ -47,6 +47,8 @@ class Fetcher:
         self._packs = packs
         self._stop = stop
         self._incoming: dict[str, _Incoming] = {}
+        self.waited = False
+        """Whether somebody waits for what is asked for, who may want to know how far it is."""
 
     @property
     def is_busy(self) -> bool:
@@ -122,6 +124,7 @@ class Fetcher:
                     "component": identity,
                     "wanted": incoming.wanted,
                     "places": places,
+                    "waited": self.waited,
                 }
             )
 

@@ -108,14 +108,20 @@ class Loader:
             return
         from .capture.lazy import Stopped
 
+        fetcher = self._fetcher
+        asked = False
         try:
             with self._lock, self._watched(), self._outbox.interrupts.aside():
                 self._stop_if = self._interrupted
                 while needed := self._capture.needed(code):
-                    self._load(needed)
+                    asked = True
+                    self._load(needed, waited=True)
         except Stopped:
             self._outbox.interrupts.raised = True
             raise KeyboardInterrupt from None
+        finally:
+            if asked and fetcher is not None:
+                self._outbox.send({"type": "prepared", "loading": fetcher.loading})
 
     def load_all(self) -> None:
         """Load everything that waits."""
@@ -144,9 +150,10 @@ class Loader:
     def _stop(self) -> bool:
         return self._stop_if()
 
-    def _load(self, components: Iterable[StoredComponent]) -> None:
+    def _load(self, components: Iterable[StoredComponent], *, waited: bool = False) -> None:
         fetcher, work = self._fetcher, list(components)
         assert fetcher is not None
+        fetcher.waited = waited
         failed: list[Any] = []
         try:
             for component, following in zip(work, [*work[1:], None], strict=True):
