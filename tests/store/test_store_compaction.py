@@ -80,6 +80,8 @@ def test_the_bytes_of_removed_versions_are_given_back(store: Store, folder: Path
     assert done.problem is None
     assert done.freed > before // 2
     assert used(folder) < before // 6
+    store.sync()
+    store.checkpoint()
     for number in (39, 40):
         assert values(store, "a.py", number) == held[number]
     assert store.check("a.py") == []

@@ -160,6 +160,8 @@ class Collector:
                 self._core.settle()
                 before, left = left, self._core.catalog.history.give_back(_PAGES)
             yield
+            self._core.relieve()
+            yield
             if left == before:
                 return
 
@@ -287,6 +289,8 @@ class Collector:
                 with core.writing():
                     core.catalog.history.move_records(table, places[at : at + _SLICE // 4])
                 yield
+                core.relieve()
+                yield
 
     def _forget(self, dead: Sequence[tuple[bytes, Location]]) -> bool:
         """Forget chunks; whether some stay, since somebody counts on them by now."""
@@ -310,7 +314,7 @@ def remove_retired(core: Core) -> None:
         strays = [] if core.short else _strays(core)
     if not numbers and not strays:
         return
-    core.sync()
+    core.harden()
     if core.pins.files_held:
         return
     with core.writing():

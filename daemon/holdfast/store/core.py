@@ -20,7 +20,7 @@ from .catalog import Catalog, Checkpointer
 from .encoding import event_record
 from .errors import SaveFailed, StoreError, StoreUnavailable
 from .folder import FolderLock
-from .packs import BULK, BULK_PACK_LIMIT, LOG, LOG_PACK_LIMIT, PackFolder
+from .packs import BULK, BULK_PACK_LIMIT, LOG, LOG_PACK_LIMIT, PackFolder, sync_folder
 from .pins import Pins
 from .reading import ChunkReader
 from .rows import SessionRow, VersionRow, from_blob
@@ -29,6 +29,8 @@ from .timeline import Timeline, position
 
 WAL_VALVE = 16 << 20
 """A write-ahead log of this size is moved into the catalog by the commit that meets it, if idle time never came."""
+_RELIEF = 16
+"""Transactions of upkeep after which the write-ahead log is moved into the catalog."""
 
 
 def now() -> str:
@@ -72,6 +74,7 @@ class Core:
         """By key, sessions whose row is known to be this, and their heads, verified in this process."""
         self._heads_seen = catalog.data_version()
         self._previewing = False
+        self._strain = 0
         self._reserved = 0
         self._views: list[Catalog] = []
         self._rotten: set[bytes] = set()
@@ -386,8 +389,47 @@ class Core:
             numbers = sorted(self._unsynced)
         # The slow part, outside of the lock: commits go on meanwhile.
         self._sync_packs(numbers)
+        self._sync_wal()
         with self.writing(durable=True):
             self.catalog.touch()
+
+    def harden(self) -> None:
+        """Make everything committed so far durable, as `sync` does, while commits go on.
+
+        Raises:
+            SaveFailed, StoreUnavailable: it may not be.
+        """
+        with self.lock:
+            self.require_current()
+            self._settle()
+            numbers = sorted(self._unsynced)
+        self._sync_packs(numbers)
+        if not self._sync_wal():
+            self.sync()
+
+    def _sync_wal(self) -> bool:
+        """Have all transactions so far on the disk, with nobody's lock held; whether that can be done here."""
+        try:
+            fd = os.open(self._wal, os.O_RDWR)  # SQLite holds no locks on this file, which closing it could drop
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+            sync_folder(self._wal.parent)
+        except OSError:
+            return False
+        return True
+
+    def relieve(self) -> None:
+        """Keep the write-ahead log short in a long piece of upkeep, so that no commit meets the valve.
+
+        Raises:
+            SaveFailed, StoreUnavailable: it could not be moved; nothing is lost by that.
+        """
+        self._strain += 1
+        if self._strain >= _RELIEF:
+            self._strain = 0
+            self.checkpoint()
 
     def _sync_packs(self, numbers: Sequence[int]) -> None:
         if not numbers:

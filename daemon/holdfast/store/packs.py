@@ -137,6 +137,7 @@ class PackFolder:
         self.store_id = store_id
         self._fds: dict[int, int] = {}
         self._identities: dict[int, tuple[str, int, int]] = {}
+        self._removed: set[int] = set()
 
     def path(self, number: int) -> Path:
         """Return the file of a pack."""
@@ -245,7 +246,12 @@ class PackFolder:
             OSError: the disk could not.
         """
         for number in numbers:
-            os.fsync(self.fd(number))
+            try:
+                if number not in self._removed:
+                    os.fsync(self.fd(number))
+            except OSError:
+                if number not in self._removed:  # meanwhile
+                    raise
         sync_folder(self.folder)
 
     def header(self, number: int) -> PackHeader:
@@ -271,6 +277,7 @@ class PackFolder:
 
         On Windows a file that somebody has open or mapped stays: to be tried again.
         """
+        self._removed.add(number)
         fd = self._fds.pop(number, None)
         self._identities.pop(number, None)
         if fd is not None:

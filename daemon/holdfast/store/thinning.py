@@ -93,6 +93,8 @@ class Thinner:
             if not self._remove(session, going[max(0, end - SLICE) : end], stubs, kept, cuts):
                 return  # somebody needs what was to go; the next time sees to it
             yield
+            self._core.relieve()
+            yield
 
     def _listed(self, session: SessionRow) -> set[int]:
         with self._core.reading():
