@@ -59,6 +59,9 @@ class Upkeep:
         store = self._archive.existing()
         if store is None:
             return
+        for key in keys:
+            if store.listing_is_due(key):
+                await self._drive(lambda store, key=key: store.relist(key), gently=True)  # type: ignore[misc]
         if self.keep:
             others = [key for key in store.sessions() if key not in self._checked]
             for key in {*keys, *others}:

@@ -217,6 +217,31 @@ def test_a_removal_while_garbage_is_sought_frees_nothing_that_is_needed(store: S
     assert values(store, "b.py") == held[20]
 
 
+def test_commits_of_a_session_of_many_variables_leave_listings_to_idle_time(folder: Path) -> None:
+    many: dict[str, Value] = {f"v{number}": (b"%d" % number, ()) for number in range(7000)}
+    with Store.open(folder, KEY) as store:
+        store.commit("a.py", change(many))  # type: ignore[arg-type]
+        for number in range(150):
+            sets: dict[str, Value] = {f"v{i}": (b"%d" % number, ()) for i in range(number, number + 80)}
+            many |= sets
+            store.commit("a.py", change(sets))  # type: ignore[arg-type]
+        session = store._places.require("a.py")
+        assert [stub.number for stub in store._core.catalog.history.stubs(session.id) if stub.base] == [1]
+        assert store.listing_is_due("a.py")
+        finish(store.relist("a.py"))
+        assert not store.listing_is_due("a.py")
+        many["x"] = (b"x", ())
+        store.commit("a.py", change({"x": b"x"}))
+        assert not store.listing_is_due("a.py")
+        assert len(store._core.timeline.chain(session, 152)) == 2
+    for path in folder.glob("catalog.sqlite*"):
+        path.unlink()
+    with Store.open(folder, KEY) as store:
+        finish(store.thin("a.py", 2))
+        finish(store.collect())
+        assert values(store, "a.py") == many
+
+
 def test_nothing_is_collected_while_a_version_cannot_be_followed(folder: Path) -> None:
     with Store.open(folder, KEY) as store:
         held = fill(store, 8)

@@ -28,6 +28,10 @@ BASE_EVERY = 64
 """A complete listing is written once this many deltas lie between and they weigh as much as the listing: reading
 then costs at most twice the listing, and all listings together at most as much as the deltas."""
 
+LISTED_LATER = 1 << 20
+"""Complete listings of more bytes are made in idle time, not by a commit: that of 100,000 variables takes a second."""
+_PATIENCE = 4
+
 
 class _Stored(NamedTuple):
     """A component whose bytes are stored, before its version has a number."""
@@ -48,8 +52,6 @@ class Committer:
         self._core = core
         self._short_environment: dict[str, Any] | None = None
         self._bases = Bases(core)
-        self._verified: dict[bytes, VersionRow] = {}
-        """For each session (by uuid) a version whose whole chain was verified in this process."""
         self._listings = Listings()
         self._predecessors = Predecessors(core, self._listings)
 
@@ -160,7 +162,7 @@ class Committer:
     def _stand(self, key: str, version: NewVersion, entries: list[ComponentEntry], change: Change) -> None:
         """Remember that a session stands on a version that this process made."""
         row = version.row
-        self._verified[version.session.uuid] = row
+        self._core.verified[version.session.uuid] = row
         self._core.heads[key] = (version.session, row)
         above = None if change.full else row.parent
         self._listings.follow(version.session.uuid, above, row.number, entries, change.removed)
@@ -224,7 +226,7 @@ class Committer:
             writer = ChunkWriter(core.known, BulkWrites(core.bulk, core.bulk_lock))  # has nothing to write
             version = self._append(session, above, meta, delta, writer, [describe(session)] if created else [])
             version.note(core.catalog, core.sealed)
-        self._verified[session.uuid] = version.row
+        self._core.verified[session.uuid] = version.row
         return new
 
     # ------------------------------------------------------------------ parts of a commit
@@ -262,7 +264,7 @@ class Committer:
         """
         if number is None:
             return None
-        verified = self._verified.get(session.uuid)
+        verified = self._core.verified.get(session.uuid)
         if verified is not None and verified.number == number:
             return verified
         try:
@@ -372,8 +374,15 @@ def _patches(component: ComponentContent) -> list[Patch]:
     return [blob for blob in (component.stream, *component.buffers) if isinstance(blob, Patch)]
 
 
+def is_listing_due(row: VersionRow) -> bool:
+    """Whether a version of a session of many components is to get a listing of its own in idle time."""
+    return row.listing > LISTED_LATER and row.depth + 1 >= BASE_EVERY and row.weight >= row.listing
+
+
 def _is_base_due(above: VersionRow, delta: bytes) -> bool:
-    return above.depth + 1 >= BASE_EVERY and above.weight + len(delta) >= above.listing
+    # If idle time never comes, somebody has to wait.
+    least = above.listing if above.listing <= LISTED_LATER else _PATIENCE * above.listing
+    return above.depth + 1 >= BASE_EVERY and above.weight + len(delta) >= least
 
 
 def _entries(stored: Iterable[_Stored], number: int) -> list[ComponentEntry]:

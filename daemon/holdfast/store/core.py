@@ -72,6 +72,8 @@ class Core:
         self.backlog = Backlog()
         self.heads: dict[str, tuple[SessionRow, VersionRow]] = {}
         """By key, sessions whose row is known to be this, and their heads, verified in this process."""
+        self.verified: dict[bytes, VersionRow] = {}
+        """For each session (by uuid) a version whose whole chain was verified in this process."""
         self._heads_seen = catalog.data_version()
         self._previewing = False
         self._strain = 0
@@ -371,6 +373,15 @@ class Core:
             record = event_record(self._events)
             self.log.position(len(record))
             self.log.append([record])
+
+    def lighten(self, session: SessionRow, listed: VersionRow, size: int) -> None:
+        """A version got a listing of its own, of so many bytes: what was made since weighs less. In a transaction."""
+        self.catalog.history.lighten(listed, size)
+        self.heads.clear()
+        row = self.verified.get(session.uuid)
+        now_is = None if row is None else self.catalog.version(session.id, row.number)
+        if row is not None and now_is is not None:
+            self.verified[session.uuid] = row._replace(depth=now_is.depth, weight=now_is.weight, listing=now_is.listing)
 
     def sealed(self, session: SessionRow) -> SessionRow:
         """Return the session with its position signed."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from .blobs import Location
 from .failures import translated
-from .rows import from_blob, to_blob, version_id
+from .rows import VersionRow, from_blob, to_blob, version_id
 
 _LISTING = "SELECT id, pack, offset, signer, seal, meta, delta FROM listings "
 
@@ -74,6 +74,16 @@ class HistoryTables:
     def add_listing(self, row: ListingRow) -> None:
         """Note a version's own listing."""
         self._db.execute("INSERT OR REPLACE INTO listings VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+    def lighten(self, listed: VersionRow, size: int) -> None:
+        """Count deltas and their weight from a version on that got a listing of its own, of so many bytes."""
+        last = version_id((listed.id >> 32) + 1, 0)
+        self._db.execute(
+            "UPDATE versions SET depth = depth - ?, weight = weight - ?, listing = ?"
+            " WHERE id >= ? AND id < coalesce((SELECT min(id) FROM versions WHERE id > ? AND base), ?) AND depth >= ?"
+            " AND id < ?",
+            (listed.depth, listed.weight, size, listed.id, listed.id, last, listed.depth, last),
+        )
 
     # ------------------------------------------------------------------ thinning
 

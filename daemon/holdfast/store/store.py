@@ -12,7 +12,7 @@ from typing import Self
 
 from . import metadata
 from .checking import problems
-from .committing import Committer
+from .committing import Committer, is_listing_due
 from .compacting import Collected, Collector, is_due
 from .core import Core
 from .errors import Damaged, NoSuchVersion, SaveFailed, StoreError
@@ -327,6 +327,27 @@ class Store:
             with self._core.view() as view:
                 stubs = view.catalog.history.stubs(session.id)
                 yield from self._thin(session, view, stubs, stays(session, stubs, max(1, keep), also))
+
+    def listing_is_due(self, key: str) -> bool:
+        """Whether a session of many variables should get a complete listing, which `relist` makes in idle time."""
+        with self._core.reading():
+            session = self._places.find(key)
+            if session is None or session.head is None:
+                return False
+            row = self._core.catalog.version(session.id, session.head)
+            return row is not None and is_listing_due(row)
+
+    def relist(self, key: str) -> Iterator[None]:
+        """Give a session's head a complete listing, so that reading it stays quick; a little with each step.
+
+        Raises:
+            Damaged, Untrusted: what it holds cannot be told.
+            StoreError: it could not be written.
+        """
+        session = self._places.find(key)
+        if session is not None and session.head is not None:
+            with self._core.view() as view:
+                yield from Thinner(self._core, view).list(session, session.head)
 
     def _thin(
         self, session: SessionRow, view: Timeline, stubs: Sequence[VersionStub], kept: Collection[int]

@@ -83,7 +83,7 @@ class Thinner:
                 continue
             if stub.number not in listed:
                 try:
-                    yield from self._list(session, stub.number)
+                    yield from self.list(session, stub.number)
                 except (Damaged, Untrusted, NoSuchVersion) as error:
                     self.problem = error.message
                     return
@@ -100,7 +100,7 @@ class Thinner:
         with self._core.reading():
             return set(self._core.catalog.history.listings_of(session.id))
 
-    def _list(self, session: SessionRow, number: int) -> Iterator[None]:
+    def list(self, session: SessionRow, number: int) -> Iterator[None]:
         """Give a version a complete listing of its own.
 
         Raises:
@@ -111,12 +111,12 @@ class Thinner:
         yield
         delta = encode_delta(entries.values(), ())
         yield
-        digest = self._view.version(session, number).row.digest
+        row = self._view.version(session, number).row
         meta = dumps(
             {
                 "session": session.uuid.hex(),
                 "version": number,
-                "digest": digest.hex(),
+                "digest": row.digest.hex(),
                 "delta": blake3(delta).hexdigest(),
             }
         )
@@ -128,6 +128,7 @@ class Thinner:
             core.log.append([record])
             place = (version_id(session.id, number), pack, offset)
             core.catalog.history.add_listing(ListingRow(*place, core.seal.key_id, seal, meta, delta))
+            core.lighten(session, row, len(delta))
         yield
 
     def _remove(
