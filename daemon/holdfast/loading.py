@@ -231,11 +231,12 @@ class Loaded:
 
     # ------------------------------------------------------------------ what nobody has read
 
-    async def verify(self, paused: Callable[[], bool]) -> dict[str, str]:
+    async def verify(self, paused: Callable[[], bool], stopped: Callable[[], bool]) -> dict[str, str]:
         """Read what kernels have mapped, and compare it with its digests; return what is wrong by variable.
 
         Args:
             paused: whether somebody else needs the machine just now.
+            stopped: whether nobody maps it any more.
         """
         wrong: dict[str, str] = {}
         await asyncio.sleep(VERIFY_AFTER)
@@ -244,8 +245,10 @@ class Loaded:
             for slot in planned.runs:
                 pieces = planned.pieces(slot, mapped=True)
                 for first in range(0, len(pieces), PART // CHUNK_SIZE):
-                    while paused():
+                    while paused() and not stopped():
                         await asyncio.sleep(VERIFY_PAUSE)
+                    if stopped():
+                        return wrong
                     window = pieces[first : first + PART // CHUNK_SIZE]
                     try:
                         await loop.run_in_executor(None, self._read, planned.entry, window)

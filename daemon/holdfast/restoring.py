@@ -69,6 +69,8 @@ class Restorer:
         self._own: Work | None = None
         """What a cell or a look at a value waits for."""
         self._loadings: dict[str, Loaded] = {}
+        self._whole: Loaded | None = None
+        """What the kernel became last."""
         self._background = Background()
         client.on_loading = self._said
 
@@ -119,7 +121,9 @@ class Restorer:
             for number in [number for number in self._loadings if number != loaded.number]:
                 self._loadings.pop(number).release("kernel")
         waiting = {str(name) for name in answer.header.get("waiting") or ()}
-        self._background.spawn(self._verify(kernel, loaded))
+        if names is None:
+            self._whole = loaded
+        self._background.spawn(self._verify(kernel, loaded, self._whole))
         failed = [*loaded.unreadable, *lost_list(answer.header["failed"])]
         if names is not None:
             failed = [lost for lost in failed if lost.name in names]
@@ -194,10 +198,13 @@ class Restorer:
             ),
         )
 
-    async def _verify(self, kernel: Kernel, loaded: Loaded) -> None:
+    async def _verify(self, kernel: Kernel, loaded: Loaded, whole: Loaded | None) -> None:
         """Compare what the kernel maps with what was saved, in idle time, and tell what is wrong."""
         try:
-            wrong = await loaded.verify(lambda: kernel.death is None and self._client.current is not None)
+            wrong = await loaded.verify(
+                lambda: self._client.current is not None,
+                lambda: kernel.death is not None or self._whole is not whole,
+            )
         finally:
             loaded.release("verification")
         wrong = {name: reason for name, reason in wrong.items() if not self._saver.is_unloaded(name)}
