@@ -107,8 +107,13 @@ class Running(_Face[AsyncRunning]):
             yield output
 
     def result(self) -> Run:
-        """Wait for the run's end and return how it went, outputs included."""
-        return self._loop.wait(_result(self._peer))
+        """Wait for the run's end and return how it went, outputs included; Ctrl-C cancels the run."""
+        try:
+            return self._loop.wait(_result(self._peer))
+        except KeyboardInterrupt:
+            # It may have come before the wait had begun, which then could not pass it on.
+            self.cancel()
+            raise
 
     saved = _blocking(AsyncRunning.saved)
 
