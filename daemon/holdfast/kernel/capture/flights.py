@@ -28,8 +28,11 @@ if TYPE_CHECKING:
     from .session import SessionCapture
     from .snapshot import Outcome, Snapshot
 
-MOST = 2
-"""Copies of one session at a time: each may take as much memory again as what it saves."""
+MOST = 4
+"""Copies of one session at a time."""
+MOST_OF_OBJECTS = 2
+"""The same where they save many objects: a copy counts references, so it takes as much memory again as these do."""
+_MANY_BYTES = 32 << 20
 _READY = 8
 """Bytes before the report in its file: its length, written last."""
 _INTRODUCTION = 0.02
@@ -263,7 +266,9 @@ class Flights:
         """Whether a copy could save what is owed, as far as known."""
         self._reap()
         busy = len(self._flying) + len(self._sending)
-        return busy < MOST and self._not_in_copies.isdisjoint(self._capture._owed.members)
+        if busy >= MOST or not self._not_in_copies.isdisjoint(self._capture._owed.members):
+            return False
+        return busy < MOST_OF_OBJECTS or self._capture.expected_bytes() < _MANY_BYTES
 
     def land(self, *, wait: bool = False) -> None:
         """Take in the reports that are there; with `wait`, all."""
