@@ -25,6 +25,8 @@ from holdfast.uploads import Uploads
 logger = logging.getLogger(__name__)
 
 _KEPT = "The variables are in memory, and the next run tries again."
+SENT_AGAIN = 2
+"""How often a kernel is asked for a snapshot whose parts can't be put together before it is asked for everything."""
 ANSWER_FIRST = 4 << 20
 """Snapshots above this size (bytes) are written after the run has been answered."""
 
@@ -214,7 +216,7 @@ class Saver:
         kernel: Kernel,
         *,
         again: bool = False,
-        anew: bool = False,
+        tries: int = 0,
     ) -> Saved:
         started = time.monotonic()
         uploads = self._uploads.get(kernel)
@@ -223,9 +225,11 @@ class Saver:
         synced = run is not None and run.options.durability == "synced"
         try:
             self._archive.current()
-            if (anew or self.needs_full) and not snapshot.get("full"):
+            if (tries or self.needs_full) and not snapshot.get("full"):
+                # Rejected, it is owed again, and whole: what changed in it was to be put into something that is gone.
                 kernel.send_soon({"type": "rejected", "seq": snapshot["seq"]})
-                answer = await kernel.request({"type": "capture", "full": True})
+                full = self.needs_full or tries >= SENT_AGAIN
+                answer = await kernel.request({"type": "capture", "full": full})
                 if answer.header["snapshot"] is None:
                     return self.no_snapshot()
                 snapshot, buffers = answer.header["snapshot"], answer.buffers
@@ -251,7 +255,7 @@ class Saver:
             return self._failed(snapshot, skipped, kernel, error.message)
         except StoreError as error:
             if error.kind == "no_base" and not snapshot.get("full"):
-                return await self._commit_in_order(snapshot, buffers, run, kernel, anew=True)
+                return await self._commit_in_order(snapshot, buffers, run, kernel, tries=tries + 1)
             return self._failed(snapshot, skipped, kernel, error.message)
         except OSError as error:
             return self._failed(snapshot, skipped, kernel, f"The state could not be written ({error}).")

@@ -33,7 +33,7 @@ from .splicing import Before, Segment, encode_segments, splice
 
 if TYPE_CHECKING:
     from .following import Follower
-    from .patching import Upload
+    from .patching import Base, Upload
 
 ALIGNED_MIN = 16 * ALIGNMENT
 """Raw chunks from here on lie on page boundaries, so that they can be mapped; the padding is at most a sixteenth."""
@@ -77,7 +77,7 @@ class ChunkWriter:
         self,
         stream: Buffer | Patch,
         buffers: Sequence[Buffer | Patch],
-        base: Callable[[Patch], list[bytes]],
+        base: Callable[[Patch], Base],
         before: Mapping[int, Before] | None = None,
     ) -> tuple[bytes, int, bytes]:
         """Store a component's bytes; return its digest, its size, and its encoded content.
@@ -85,7 +85,7 @@ class ChunkWriter:
         Args:
             stream: the pickle.
             buffers: what it has out of band.
-            base: returns the lists of chunks that a patch is based on.
+            base: returns what a patch is based on.
             before: by position (the stream's is 0), blobs of another size that stood there in the parent version.
         """
         refs = [
@@ -125,7 +125,7 @@ class ChunkWriter:
             digests += pieces
         return digests
 
-    def add_patch(self, patch: Patch, base: Callable[[Patch], list[bytes]]) -> BlobRef:
+    def add_patch(self, patch: Patch, base: Callable[[Patch], Base]) -> BlobRef:
         """Store a blob of which only parts are at hand.
 
         Raises:
@@ -148,7 +148,15 @@ class ChunkWriter:
             self.written += upload.written
         if patch.base is None and len(parts) != count:
             raise SaveFailed("no_base", "A part of a large value did not arrive.")
-        lists = [] if patch.base is None else [*base(patch)]
+        lists: list[bytes] = []
+        if patch.base is not None:
+            found = base(patch)
+            if not parts:
+                patch.lists = found.lists or []
+                return found.ref
+            if found.lists is None:
+                raise SaveFailed("no_base", "What a large value was before was put together of others.")
+            lists = [*found.lists]
         touched: dict[int, bytearray] = {}
         for index, digest in parts.items():
             number, at = divmod(index, FANOUT)
@@ -270,5 +278,5 @@ def _runs(indexes: Sequence[int]) -> Iterable[tuple[int, int]]:
     yield first, previous + 1
 
 
-def _no_base(_: Patch) -> list[bytes]:
+def _no_base(_: Patch) -> Base:
     raise SaveFailed("no_base", "A large value was to be built upon one that there is none of.")

@@ -18,7 +18,7 @@ from .encoding import VersionParts, dumps, encode_delta, encode_fields, event_re
 from .errors import Damaged, NoSuchVersion, SaveFailed, StoreError, Untrusted
 from .listings import Listings
 from .packs import CHUNK_SIZE
-from .patching import Bases, Upload
+from .patching import Base, Bases, Upload
 from .pins import Pin
 from .predecessors import Predecessors, Replaced
 from .records import HEAD, Buffer, Change, ComponentContent, ComponentEntry, Head, Patch, VersionRecord
@@ -98,13 +98,14 @@ class Committer:
             bulk.release()
             pin.release()
         core.heal(writer.rows)
-        for component in change.changed:
-            if lists := {
-                index: buffer.lists
-                for index, buffer in enumerate(component.buffers)
-                if isinstance(buffer, Patch) and buffer.lists
-            }:
-                self._bases.note(session, component.id, component.fingerprint, lists)
+        for component, kept in zip(change.changed, stored, strict=True):
+            if any(isinstance(buffer, Patch) for buffer in component.buffers):
+                lists = {
+                    index: buffer.lists
+                    for index, buffer in enumerate(component.buffers)
+                    if isinstance(buffer, Patch) and buffer.lists
+                }
+                self._bases.note(session, component.id, component.fingerprint, kept.content, kept.digest, lists)
         return VersionRecord(
             version=row.number,
             parent=row.parent,
@@ -244,7 +245,7 @@ class Committer:
         for number, end in upload.ends.items():
             ends[number] = max(end, ends.get(number, 0))
 
-    def _base(self, key: str, parent: int | Head | None, component: str, pin: Pin, patch: Patch) -> list[bytes]:
+    def _base(self, key: str, parent: int | Head | None, component: str, pin: Pin, patch: Patch) -> Base:
         core = self._core
         with core.lock:
             if key in core.heads:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .appending import BulkWrites
-from .blobs import INLINE, Location
+from .blobs import INLINE, BlobRef, Location
 from .chunks import ChunkWriter
 from .errors import SaveFailed, StoreError
 from .following import Follower
@@ -102,16 +102,38 @@ class Upload:
         self._pin.release()
 
 
+class Base(NamedTuple):
+    """A buffer as it was committed: what a patch is applied to.
+
+    Attributes:
+        ref: where it is.
+        lists: of the digests of its chunks; None if it consists of parts of others, which can't be patched.
+    """
+
+    ref: BlobRef
+    lists: list[bytes] | None
+
+
+class _Committed:
+    """A component as it was committed."""
+
+    def __init__(self, content: bytes, digest: bytes, lists: dict[int, list[bytes]]) -> None:
+        self.content = content
+        self.digest = digest
+        self.lists = lists
+        self.refs: list[BlobRef] | None = None
+
+
 class Bases:
-    """Which chunks the large buffers of components consist of, as they were committed last."""
+    """What the large buffers of components consist of, as they were committed last."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._known: OrderedDict[tuple[bytes, str, str], dict[int, list[bytes]]] = OrderedDict()
+        self._known: OrderedDict[tuple[bytes, str, str], _Committed] = OrderedDict()
         self._swept = core.swept
 
-    def find(self, session: SessionRow | None, component: str, patch: Patch, pin: Pin) -> list[bytes]:
-        """Return the lists of chunks of the buffer that a patch is to be applied to; they stay while the pin is held.
+    def find(self, session: SessionRow | None, component: str, patch: Patch, pin: Pin) -> Base:
+        """Return the buffer that a patch is to be applied to; its chunks stay while the pin is held.
 
         Raises:
             SaveFailed: kind ``no_base``: it is not known here.
@@ -120,45 +142,84 @@ class Bases:
         fingerprint, index = patch.base
         if session is not None:
             key = (session.uuid, component, fingerprint)
-            if key not in self._known:
-                self._look_up(session, component, fingerprint)
-            found = self._known.get(key, {}).get(index)
-            if found is not None and sum(map(len, found)) == 32 * -(-patch.size // CHUNK_SIZE):
-                pin.add_lists(found)
-                # What was there when it was noted is there, unless garbage was removed since.
-                if self._swept != self._core.swept:
-                    self._known = OrderedDict({key: self._known[key]})
-                    self._swept = self._core.swept
-                    every = {digest for lists in self._known[key].values() for digest in digests_in(lists)}
-                    if len(pin.known(list(every))) < len(every):
-                        self._known.clear()
-                        raise SaveFailed("no_base", "What a large value was before is not stored any more.")
+            known = self._known.get(key) or self._look_up(session, component, fingerprint)
+            try:
+                base = None if known is None else self._base(known, index)
+            except (StoreError, ValueError):
+                base = None  # It can't be built upon: everything is sent again.
+            if known is not None and base is not None and base.ref.size == patch.size:
+                if base.lists is not None:
+                    pin.add_lists(base.lists)
+                self._require_there(key, known, base, pin)
                 self._known.move_to_end(key)
-                return found
+                return base
         raise SaveFailed("no_base", "What changed in a large value was sent, and the value itself is not stored here.")
 
-    def note(self, session: SessionRow, component: str, fingerprint: str, lists: dict[int, list[bytes]]) -> None:
-        """Remember the chunks of what was committed."""
-        self._known[session.uuid, component, fingerprint] = lists
+    def note(
+        self,
+        session: SessionRow,
+        component: str,
+        fingerprint: str,
+        content: bytes,
+        digest: bytes,
+        lists: dict[int, list[bytes]],
+    ) -> _Committed:
+        """Remember what was committed.
+
+        Args:
+            session: whose it is.
+            component: its id.
+            fingerprint: the kernel's.
+            content: where its bytes are.
+            digest: of that.
+            lists: of the chunks of its buffers, as far as they are known without reading.
+        """
+        known = self._known[session.uuid, component, fingerprint] = _Committed(content, digest, lists)
         while len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
+        return known
 
-    def _look_up(self, session: SessionRow, component: str, fingerprint: str) -> None:
+    def _base(self, known: _Committed, index: int) -> Base | None:
+        reader = self._core.reader
+        if known.refs is None:
+            known.refs = reader.refs(known.content, known.digest, _WHAT)[1:]
+        if index >= len(known.refs):
+            return None
+        ref = known.refs[index]
+        if ref.is_splice:
+            return Base(ref, None)
+        if ref.level in (0, INLINE):
+            return None
+        if index not in known.lists:
+            known.lists[index] = reader.chunk_lists(ref, _WHAT)
+        return Base(ref, known.lists[index])
+
+    def _require_there(self, key: tuple[bytes, str, str], known: _Committed, base: Base, pin: Pin) -> None:
+        """What was there when it was noted is there, unless garbage was removed since."""
+        if self._swept == self._core.swept:
+            return
+        self._known = OrderedDict({key: known})
+        self._swept = self._core.swept
+        try:
+            every = set(digests_in(base.lists)) if base.lists else set(self._core.reader.deep_digests(base.ref, _WHAT))
+        except StoreError:
+            every = set()
+        if not every or len(pin.known(list(every))) < len(every):
+            self._known.clear()
+            raise SaveFailed("no_base", "What a large value was before is not stored any more.")
+
+    def _look_up(self, session: SessionRow, component: str, fingerprint: str) -> _Committed | None:
         core = self._core
         if session.head is None:
-            return
+            return None
         try:
             with core.reading():
                 entry = core.timeline.listing(session, session.head).get(component)
-            if entry is None or entry.fingerprint != fingerprint:
-                return
-            what = "a large value"
-            refs = core.reader.refs(entry.content, entry.digest, what)[1:]
-            lists = {
-                index: core.reader.chunk_lists(ref, what)
-                for index, ref in enumerate(refs)
-                if ref.level != INLINE and not ref.is_splice and ref.size > CHUNK_SIZE
-            }
-        except (StoreError, ValueError):
-            return  # It can't be built upon: everything is sent again.
-        self.note(session, component, fingerprint, lists)
+        except StoreError:
+            return None
+        if entry is None or entry.fingerprint != fingerprint:
+            return None
+        return self.note(session, component, fingerprint, entry.content, entry.digest, {})
+
+
+_WHAT = "a large value"
