@@ -56,7 +56,9 @@ class Archive:
         self._unwritten: set[str] = set()
         self._settling: asyncio.TimerHandle | None = None
         self._idle: asyncio.TimerHandle | None = None
+        self._writing_through: asyncio.Task[None] | None = None
         self._tidying: asyncio.Task[None] | None = None
+        self._untidied: set[str] = set()
         self.committed_at = 0.0
         self.upkeep = Upkeep(self)
 
@@ -228,10 +230,10 @@ class Archive:
     def _start_upkeep(self) -> None:
         self._idle = None
         waiting = self.committed_at + IDLE_DELAY - time.monotonic()
-        if waiting > 0 or (self._tidying is not None and not self._tidying.done()):
+        if waiting > 0 or (self._writing_through is not None and not self._writing_through.done()):
             self._idle = asyncio.get_running_loop().call_later(max(waiting, IDLE_DELAY / 4), self._start_upkeep)
         else:
-            self._tidying = asyncio.create_task(self._keep_up())
+            self._writing_through = asyncio.create_task(self._keep_up())
 
     async def _keep_up(self) -> None:
         """Write through to the disk, and write the metadata files; failures only matter to those who read these."""
@@ -248,12 +250,21 @@ class Archive:
 
         try:
             await self.run(work, create=False)
-            await self.upkeep.tidy(keys)
         except (StoreError, OSError) as error:
             logger.warning("the state is saved, but its upkeep failed: %s", error)
             self._unwritten |= keys
             if self._idle is None and self._store is not None and self._store.unsettled:
                 self._idle = asyncio.get_running_loop().call_later(RETRY_DELAY, self._start_upkeep)
+            return
+        self._untidied |= keys
+        # A task of its own: it may take minutes, and what is saved meanwhile is to be written through.
+        if self._tidying is None or self._tidying.done():
+            self._tidying = asyncio.create_task(self._tidy())
+
+    async def _tidy(self) -> None:
+        while self._untidied:
+            keys, self._untidied = self._untidied, set()
+            await self.upkeep.tidy(keys)
 
     async def sync(self) -> None:
         """Return once everything committed is on the disk and described beside it.
@@ -279,9 +290,10 @@ class Archive:
         if self._settling is not None:
             self._settling.cancel()
             self._settling = None
-        if self._tidying is not None:
-            self._tidying.cancel()
-            await asyncio.wait([self._tidying])
+        for task in (self._writing_through, self._tidying):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
         try:
             await self.sync()
             await self._in_thread_close()

@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 QUIET = 0.25
 """Seconds without a commit after which upkeep that nobody waits for goes on."""
+_PATIENCE = 32
+"""Quarters of that after which a few milliseconds of it are done all the same, where commits never end."""
 _GRAIN = 0.004
 """Seconds of small steps that are done at one stroke."""
 _SLACK = 8
@@ -150,8 +152,10 @@ class Upkeep:
 
         try:
             while not over:
-                while gently and time.monotonic() - archive.committed_at < QUIET:
+                waited = 0
+                while gently and waited < _PATIENCE and time.monotonic() - archive.committed_at < QUIET:
                     await asyncio.sleep(QUIET / 4)
+                    waited += 1
                 await archive.in_thread(some)
                 await asyncio.sleep(_GRAIN if gently else 0)
         finally:
