@@ -33,6 +33,11 @@ def main() -> None:
         print(f"saved {number}", flush=True)
         if number % 11 == 0:
             store.checkpoint()
+        if number % 5 == 0:
+            for _ in store.thin("a.py", 10):
+                pass
+            for _ in store.collect():
+                pass
 
 
 if __name__ == "__main__":
