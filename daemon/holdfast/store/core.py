@@ -13,24 +13,20 @@ from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
-from .appending import BulkWrites, PackAppender, gone, write_error
+from .appending import BulkWrites, PackAppender, gone
 from .backlog import Backlog, NewVersion
 from .blobs import Location
 from .catalog import Catalog, Checkpointer
+from .durability import WAL_VALVE, Durability
 from .encoding import event_record
 from .errors import SaveFailed, StoreError, StoreUnavailable
 from .folder import FolderLock
-from .packs import BULK, BULK_PACK_LIMIT, LOG, LOG_PACK_LIMIT, PackFolder, sync_folder
+from .packs import BULK, BULK_PACK_LIMIT, LOG, LOG_PACK_LIMIT, PackFolder
 from .pins import Pins
 from .reading import ChunkReader
 from .rows import SessionRow, VersionRow, from_blob
 from .seal import Seal
 from .timeline import Timeline, position
-
-WAL_VALVE = 16 << 20
-"""A write-ahead log of this size is moved into the catalog by the commit that meets it, if idle time never came."""
-_RELIEF = 16
-"""Transactions of upkeep after which the write-ahead log is moved into the catalog."""
 
 
 def now() -> str:
@@ -45,7 +41,7 @@ def _zone(quarter: int) -> tzinfo | None:
     return datetime.fromtimestamp(quarter * 900).astimezone().tzinfo
 
 
-class Core:
+class Core(Durability):
     """The parts of an open store, and the locks around them.
 
     Two locks: `lock` around catalog and log, held shortly; `bulk_lock` around the bulk packs, held while a large commit
@@ -386,96 +382,6 @@ class Core:
     def sealed(self, session: SessionRow) -> SessionRow:
         """Return the session with its position signed."""
         return session._replace(signer=self.seal.key_id, seal=self.seal.sign(*position(session)))
-
-    # ------------------------------------------------------------------ durability
-
-    def sync(self) -> None:
-        """Make everything committed so far durable: first the packs, then the catalog that speaks of them.
-
-        Raises:
-            SaveFailed, StoreUnavailable: it may not be.
-        """
-        with self.lock:
-            self.require_current()
-            numbers = sorted(self._unsynced)
-        # The slow part, outside of the lock: commits go on meanwhile.
-        self._sync_packs(numbers)
-        self._sync_wal()
-        with self.writing(durable=True):
-            self.catalog.touch()
-
-    def harden(self) -> None:
-        """Make everything committed so far durable, as `sync` does, while commits go on.
-
-        Raises:
-            SaveFailed, StoreUnavailable: it may not be.
-        """
-        with self.lock:
-            self.require_current()
-            self._settle()
-            numbers = sorted(self._unsynced)
-        self._sync_packs(numbers)
-        if not self._sync_wal():
-            self.sync()
-
-    def _sync_wal(self) -> bool:
-        """Have all transactions so far on the disk, with nobody's lock held; whether that can be done here."""
-        try:
-            fd = os.open(self._wal, os.O_RDWR)  # SQLite holds no locks on this file, which closing it could drop
-            try:
-                os.fsync(fd)
-            finally:
-                os.close(fd)
-            sync_folder(self._wal.parent)
-        except OSError:
-            return False
-        return True
-
-    def relieve(self) -> None:
-        """Keep the write-ahead log short in a long piece of upkeep, so that no commit meets the valve.
-
-        Raises:
-            SaveFailed, StoreUnavailable: it could not be moved; nothing is lost by that.
-        """
-        self._strain += 1
-        if self._strain >= _RELIEF:
-            self._strain = 0
-            self.checkpoint()
-
-    def _sync_packs(self, numbers: Sequence[int]) -> None:
-        if not numbers:
-            return
-        try:
-            self.packs.sync(numbers)
-        except OSError as error:
-            raise write_error(error) from error
-
-    def checkpoint(self) -> None:
-        """Move the write-ahead log into the catalog; for idle times. Commits of other threads go on meanwhile.
-
-        Raises:
-            SaveFailed, StoreUnavailable: it could not be moved; nothing is lost by that.
-        """
-        with self.lock:
-            self.require_current()
-            self._settle()
-            numbers = sorted(self._unsynced)
-        # What lands in the catalog is durable: so must be the bytes that it points to.
-        self._sync_packs(numbers)
-        with self._checkpoint_lock:
-            self.require_open()
-            if self._checkpointer is None:
-                self._checkpointer = Checkpointer(self.catalog.path)
-            self._checkpointer.run()
-
-    def _mind_the_valve(self) -> None:
-        if self._wal_size <= self._valve:
-            return
-        # The version at hand is saved; that the log could not be shortened is for the next commit to meet again.
-        # It starts over from its beginning, and keeps its size until then: hence the distance to the next time.
-        self._valve = self._wal_size + WAL_VALVE // 4
-        with contextlib.suppress(StoreError):
-            self.checkpoint()
 
     def close(self) -> None:
         """Write everything through and close; never raises for a folder that is gone."""
