@@ -944,6 +944,7 @@ WITH_PANDAS: dict[str, tuple[list[str], list[str]]] = {
             "grid = np.asfortranarray(np.array([names, few], dtype=object).T); grid.flags.writeable = False; narrow = np.array([few, few], dtype=object).T.copy()",
             "holes = names.copy(); holes[::3] = pd.NA; kind = type('S', (str,), {}); sub = names.copy(); sub[3] = kind('sub'); half = names[::2]",
             "df = pd.DataFrame({'a': names, 'b': few, 'n': np.arange(n)}, dtype=object); df['s'] = pd.array(list(names), dtype='string'); df['n'] = df['n'].astype(int)",
+            "wide = np.empty((3, n), dtype=object); wide[0] = names; wide[1] = range(n); wide[1, 3] = box; wide[2] = few; wide[2, 1] = None",
             "mixed[12] = 'new'; df.loc[3, 'a'] = 'new'; holes[1] = 'new'",
         ],
         [
@@ -951,6 +952,7 @@ WITH_PANDAS: dict[str, tuple[list[str], list[str]]] = {
             "mixed[5] is None and mixed[6] != mixed[6] and mixed[7] == '\\ud800' and mixed[8] == 'a\\0b' and mixed[9] == 4",
             "mixed[10] is box and mixed[11] is mixed and mixed[12] == 'new' and mixed[13] == 'näme 13' and mixed[4] == 'näme 4'",
             "grid.flags.f_contiguous and not grid.flags.writeable and grid[:, 0].tolist() == names.tolist() and grid[:, 1].tolist() == few.tolist()",
+            "wide[0].tolist() == names.tolist() and wide[1, 3] is box and wide[1, 4] == 4 and wide[2, :3].tolist() == ['x', None, '']",
             "narrow.flags.c_contiguous and narrow.shape == (n, 2) and narrow[:, 1].tolist() == few.tolist()",
             "holes[1] == 'new' and holes[0] is pd.NA and holes[3] is pd.NA and holes[4] == 'näme 4' and holes[-1] is not pd.NA",
             "type(sub[3]) is kind and sub[3] == 'sub' and sub[4] == 'näme 4'",

@@ -95,3 +95,62 @@ def test_what_moved_and_is_as_it_was_is_not_sent_again() -> None:
     session.run("import numpy as np\narray = np.arange(500_000); box = [array]; n = 1")
     assert 0 < sent(session, "array = array.copy(); box = [array, 1]") < SMALL
     assert session.reborn().value("array.sum() == sum(range(500_000)) and box[0] is array")
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "pd.DataFrame({'n': range(300_000), 's': [f'text {i}' for i in range(300_000)]})",
+        "pd.DataFrame({'n': range(300_000), 's': pd.Series([f'text {i}' for i in range(300_000)], dtype=object)})",
+        "pd.DataFrame({'n': range(300_000), 's': pd.array([f'text {i}' for i in range(300_000)], dtype='string')})",
+        "pd.DataFrame({'s': pd.Categorical([*'abc'] * 500_000), 'n': pd.array([1, None, 3] * 500_000, dtype='Int64')})",
+        "pd.DataFrame({'t': pd.date_range('2024', periods=300_000, freq='s', tz='Europe/Berlin')})",
+    ],
+)
+def test_a_column_that_comes_to_a_frame_costs_itself(frame: str) -> None:
+    pytest.importorskip("pandas")
+    session = Session()
+    assert sent(session, f"import pandas as pd\nframe = {frame}") > 1 << 20
+    assert 0 < sent(session, "frame['small'] = True") < (2 << 20)
+    assert 0 < sent(session, "frame.attrs['note'] = 1") < SMALL
+    reborn = session.reborn()
+    session.execute("made = frame")
+    assert reborn.value("frame").equals(session.value("frame"))
+    assert (reborn.value("frame.dtypes") == session.value("frame.dtypes")).all()
+
+
+TABLE = "import pyarrow as pa\ntable = pa.table({'n': range(300_000), 's': [f'text {i}' for i in range(300_000)]})\n"
+
+
+def test_arrow_tables_slices_and_columns_share_memory_and_are_stored_once() -> None:
+    pytest.importorskip("pyarrow")
+    session = Session()
+    assert sent(session, TABLE) > 2 << 20
+    assert 0 < sent(session, "part = table.slice(100, 1000); column = table['s']; box = [table]") < SMALL
+    assert 0 < sent(session, "box.append(1)") < SMALL
+    reborn = session.reborn()
+    assert reborn.value(
+        "part.num_rows == 1000 and part['s'][0].as_py() == 'text 100' and column[5].as_py() == 'text 5'"
+    )
+    places = reborn.value("{t.chunk(0).buffers()[2].address for t in (table['s'], part['s'], column)}")
+    assert len(places) == 1
+    assert reborn.value("table.equals(box[0]) and table is box[0]")
+
+
+def test_what_comes_to_a_polars_frame_costs_what_it_is() -> None:
+    pytest.importorskip("polars")
+    session = Session()
+    code = "import polars as pl, numpy as np\nn = 300_000; numbers = np.arange(n); texts = [str(i) for i in numbers]\n"
+    code += "frame = pl.DataFrame({'n': numbers, 's': texts})"
+    assert sent(session, code + "\nfirst = frame") > 3 << 20
+    assert 0 < sent(session, "frame.insert_column(2, pl.Series('new', [1] * 10 + [None] * (n - 10)))") < 3 << 20
+    session.run(
+        "numbers = frame['n'].set_sorted(); parts = numbers.head(5000).append(numbers[:5]); nothing = pl.DataFrame()"
+    )
+    reborn = session.reborn()
+    assert reborn.value("frame.schema") == session.value("frame.schema")
+    assert reborn.value("frame").equals(session.value("frame"))
+    assert reborn.value(
+        "numbers.flags['SORTED_ASC'] and numbers.name == 'n' and numbers[-1] == n - 1 and first is frame"
+    )
+    assert reborn.value("len(parts) == 5005 and parts[-1] == 4 and nothing.shape == (0, 0)")

@@ -5,6 +5,7 @@ pandas is never imported here; whoever has a frame has pandas.
 
 from __future__ import annotations
 
+import copyreg
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -48,15 +49,29 @@ def _frame(pickler: ComponentPickler, frame: Any) -> Any:
 
 def _array(pickler: ComponentPickler, array: Any) -> Any:
     """Leave out the cache, which fills when somebody looks at the array."""
+    if (reduced := _arrow_backed(array)) is not None:
+        return reduced
     reduced = array.__reduce_ex__(5)
     state = reduced[2] if len(reduced) > 2 else None
     if type(state) is dict:
         return (*reduced[:2], _without_cache(state), *reduced[3:])
-    if type(state) is tuple and state and type(state[-1]) is dict:
-        attributes = _without_cache(state[-1])
-        state = (*state[:-1], attributes) if attributes else state[:-1]
-        return (*reduced[:2], state, *reduced[3:])
+    if type(state) is tuple and len(state) in (2, 3) and type((*state, {})[2]) is dict:
+        # pandas 2 wants attributes also where there are none.
+        return (*reduced[:2], (*state[:2], _without_cache((*state, {})[2])), *reduced[3:])
     return reduced
+
+
+def _arrow_backed(array: Any) -> Any:
+    """Return the reduce value of an array whose memory is Arrow's; pandas itself would make a copy of it first."""
+    data = getattr(array, "__dict__", {}).get("_pa_array")
+    if data is None or not data.num_chunks or data.get_total_buffer_size() > 2 * data.nbytes + _SPARE_BYTES:
+        # A slice of something much larger: the copy is smaller.
+        return None
+    new: Any = copyreg.__newobj__  # type: ignore[attr-defined]  # not in the stubs
+    return new, (type(array),), {**_without_cache(array.__dict__), "_pa_array": data.chunks}
+
+
+_SPARE_BYTES = 1 << 16
 
 
 def _without_cache(attributes: dict[str, Any]) -> dict[str, Any]:

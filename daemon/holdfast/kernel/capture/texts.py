@@ -29,26 +29,29 @@ def state_of(items: list[Any], size: int, passing: set[int]) -> tuple[Any, ...] 
     """Return the first three arguments of `rebuild.texts.fill`; None for what is better pickled item by item.
 
     Args:
-        items: of an array, in the order in which they lie in memory; those that are no texts are taken out.
+        items: of an array, in the order in which they lie in memory; some may be taken out.
         size: of its columns.
         passing: gets the ids of what is made here to be sent, and is gone then.
     """
     numpy: Any = sys.modules["numpy"]
-    sample = _sample(items)
-    if sum(type(item) is str for item in sample) * 2 < len(sample):
-        return None
+    columns: list[Any] = []
     places: list[int] = []
-    if set(map(type, items)) != {str}:
-        places = [place for place, item in enumerate(items) if type(item) is not str]
-    others = [items[place] for place in places]
-    for place in places:
-        items[place] = ""
-    columns = []
+    others: list[Any] = []
     for start in range(0, len(items), size):
-        column = _column(numpy, items[start : start + size] if size < len(items) else items, passing)
-        if column is None:
-            return None
-        columns.append(column)
+        column = items[start : start + size] if size < len(items) else items
+        sample = _sample(column)
+        if sum(type(item) is str for item in sample) * 2 < len(sample):
+            columns.append(column)
+            continue
+        if set(map(type, column)) != {str}:
+            found = [place for place, item in enumerate(column) if type(item) is not str]
+            others += [column[place] for place in found]
+            places += [start + place for place in found]
+            for place in found:
+                column[place] = ""
+        columns.append(_column(numpy, column, passing))
+    if None in columns or all(type(column) is list for column in columns):
+        return None
     where = numpy.array(places, numpy.int64).view(numpy.uint8)
     passing.add(id(where))
     return columns, PickleBuffer(where), others[:1] if len(set(map(id, others))) == 1 else others

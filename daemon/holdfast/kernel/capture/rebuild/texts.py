@@ -13,16 +13,22 @@ def fill(made: Any, state: tuple[Any, ...]) -> None:
     Args:
         made: the array.
         state: columns, the places of what is no text (64 bits each), what is there (one thing if it is the same
-            everywhere), and whether the array may be written to. A column is a list of batches, numbers that say which
-            text stands where (or None: each stands where it is), and their dtype. A batch is the character between its
-            texts, and the texts as UTF-8.
+            everywhere), and whether the array may be written to. A column is a list of its items; or a tuple: a list of
+            batches, numbers that say which text stands where (or None: each stands where it is), and their dtype. A
+            batch is the character between its texts, and the texts as UTF-8.
     """
     import numpy
 
     columns, places, others, writeable = state
     flat = made.view(numpy.ndarray).ravel(order="K")
     at = 0
-    for batches, codes, kind in columns:
+    for column in columns:
+        if type(column) is list:
+            for item in column:
+                flat[at] = item
+                at += 1
+            continue
+        batches, codes, kind = column
         parts = [str(batch, "utf-8", "surrogatepass").split(separator) for separator, batch in batches]
         if codes is None:
             for texts in parts:
