@@ -249,17 +249,21 @@ class Pages:
         return total
 
     def adopt(self, views: Sequence[memoryview], fingerprint: str) -> Memory | None:
-        """Take note of the buffers of a component as they were just loaded; None if they can't be watched."""
+        """Take note of the buffers of a component as they were just loaded; None if there is nothing to note.
+
+        Those that can't be watched are hashed when they are saved again, and not sent if they are as they were.
+        """
         large = {index: view for index, view in enumerate(views) if view.nbytes >= LARGE}
-        if not large or self._frozen or not self.tracks or len(marks_of(fingerprint)) != len(large):
+        if not large or self._frozen or len(marks_of(fingerprint)) != len(large):
             return None
         self.serial += 1
         places = []
         for view in large.values():
             key = (address_of(view), view.nbytes)
-            region = self._look_at(key)
-            if not region.watched:
-                return None
+            region = self._look_at(key) if self.tracks else None
+            if region is None or not region.watched:
+                places.append((_NOWHERE, view.nbytes))
+                continue
             region.pending.clear()
             for chunk in range(len(region.digests)) if self._doubt else region.edges():
                 region.learn(chunk, _digest(view, chunk))
