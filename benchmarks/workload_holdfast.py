@@ -222,13 +222,18 @@ def burst(workload: Workload, folder: Path, count: int, pace: Pace) -> dict[str,
 
 
 def _waits(workload: Workload, kept: list[Trip], plain: list[Trip]) -> dict[str, Any]:
-    """Return extra waits: what was waited, less the usual wait for the same cell without a save."""
+    """Return extra waits: what was waited, less the usual wait for the same cell without a save.
+
+    Where cells differ, and take long, their own times differ by more from run to run than a save costs. There the time
+    of the code itself is left out; how much slower it was is `slower`.
+    """
     usual = statistics.median(trip.wait for trip in plain)
     usual_rest = statistics.median(trip.wait - trip.code for trip in plain)
+    pairs = list(zip(kept, plain, strict=True))
     return {
         "cells": len(kept),
-        "waits": [trip.wait - (usual if workload.alike else same.wait) for trip, same in zip(kept, plain, strict=True)],
-        "rests": [trip.wait - trip.code - usual_rest for trip in kept],
+        "waits": [trip.wait - (usual if workload.alike else trip.code + usual_rest) for trip in kept],
+        "slower": [trip.code - same.code for trip, same in pairs],
         "lags": [trip.lag for trip in kept],
         "trips": [trip.wait for trip in kept],
         "codes": [trip.wait for trip in plain],
