@@ -135,7 +135,8 @@ def variables(folder: Path, sizes: Sizes, pace: Pace) -> dict[str, Any]:
             continue
         with daemon(folder / str(count)) as client:
             client.timed("a.py", f"globals().update((f'v{{i}}', i) for i in range({count}))", persist=False)
-            usual = _without(client, "a.py", [f"v0 = {i}" for i in range(20)])
+            client.timed("b.py", "v0 = 0", persist=False)
+            usual = _without(client, "b.py", [f"v0 = {i}" for i in range(20)])
             client.timed("a.py", "v0 = 20")
             client.settle()
             points.append(
