@@ -15,6 +15,7 @@ BEGIN, END = (
 PICTURE = (
     "![Extra wait a cell with each candidate, and how that of Holdfast grows with the session](images/benchmarks.svg)"
 )
+BUSY = ": others used the machine meanwhile, so times are longer, and vary more, than on a quiet one"
 CANDIDATES = ("Holdfast", "Kishu", "dill", "cloudpickle", "marimo", "ipykernel")
 HEAD = (
     "candidate",
@@ -153,15 +154,17 @@ def _about(data: dict[str, Any]) -> str:
     for found in data["workloads"].values():
         for one in found.values():
             versions |= one.get("versions", {})
-    days = sorted(one["measured"][:10] for found in data["workloads"].values() for one in found.values())
+    days = sorted(one["measured"] for found in data["workloads"].values() for one in found.values())
     commits = {found["Holdfast"]["commit"] for found in data["workloads"].values() if "Holdfast" in found}
     packages = ", ".join(f"{name} {number}" for name, number in sorted(versions.items()))
     between = " to ".join(sorted({days[0], days[-1]}))
+    several = " The figures come from several runs." if len(commits) > 1 else ""
     loads = [one["load_average"] for found in data["workloads"].values() for one in found.values()]
     return (
         f"Measured {between} on a virtual machine with {machine['cores']} cores ({machine['processor']}) and "
         f"{machine['memory'] / 2**30:.0f} GB, {machine['platform']}, Python {machine['python']}; Holdfast at "
-        f"{', '.join(sorted(commits))}; {packages}. The load average was {min(loads):g} to {max(loads):g}."
+        f"{', '.join(sorted(commits))}; {packages}. The load average was {min(loads):g} to {max(loads):g}"
+        f"{BUSY if max(loads) > 2 * machine['cores'] else ''}.{several}"
     )
 
 
