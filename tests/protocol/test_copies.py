@@ -172,3 +172,12 @@ async def test_random_generators_that_a_copy_saves_go_on_where_they_were(folder:
         drawn = await client.value("a.py", "big[0](), big[1].random(), own.random()")
     async with opened(folder) as client:
         assert await client.value("a.py", "big[0](), big[1].random(), own.random()") == drawn
+
+
+async def test_the_same_bytes_in_two_variables_of_one_run_are_stored_once(folder: Path) -> None:
+    async with opened(folder) as client:
+        run = await client.run("a.py", "import os\na = os.urandom(8 << 20)\nb = bytearray(a)")
+        state = run["state"] if run["state"]["status"] == "saved" else await saved(client, run)
+        assert state["bytes"] < 9 << 20
+    async with opened(folder) as client:
+        assert await client.value("a.py", "a == b, len(a)") == "(True, 8388608)"

@@ -58,6 +58,8 @@ class Core(Durability):
         self.bulk = PackAppender(packs, BULK, BULK_PACK_LIMIT, self._next_number)
         self.reader = ChunkReader(packs, self.locate, self._note_rotten)
         self.pins = Pins(self.known)
+        self.uploaded: dict[bytes, Location] = {}
+        """Chunks that uploads have written and no version has yet: what comes in two of them is written once."""
         self.swept = 0
         """How often chunks were removed: what was known to be there before may not be any more."""
         self.removals = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from .appending import BulkWrites
@@ -57,7 +58,7 @@ class Upload:
         bulk = BulkWrites(core.bulk, core.bulk_lock)
         try:
             core.require_open()
-            writer = ChunkWriter(self._pin.known, bulk)
+            writer = ChunkWriter(self._known, bulk)
             view = memoryview(data).cast("B")
             if self._follow(offset, view):
                 assert self.follower is not None
@@ -67,7 +68,9 @@ class Upload:
                 for index, digest in enumerate(writer.add_pieces(view)):
                     self.digests[first + index] = digest
             writer.spill()
-            self.ends.update(bulk.touched)
+            for pack, end in bulk.touched.items():
+                self._reaches(pack, end)
+            core.uploaded.update(writer.rows)
             self._pin.keep_packs(self.ends)
             core.note_unsynced(bulk.settle())
             self.rows += writer.rows
@@ -76,6 +79,20 @@ class Upload:
             self.failure = error
         finally:
             bulk.release()
+
+    def _known(self, digests: Sequence[bytes]) -> set[bytes]:
+        """Return which chunks need not be written: those in the store, and those that another upload has written."""
+        known = set(self._pin.known(digests))
+        for digest in digests:
+            place = None if digest in known else self.core.uploaded.get(digest)
+            if place is not None:
+                self.rows.append((digest, place))
+                self._reaches(place.pack, place.offset + place.stored)
+                known.add(digest)
+        return known
+
+    def _reaches(self, pack: int, end: int) -> None:
+        self.ends[pack] = max(end, self.ends.get(pack, 0))
 
     def _follow(self, offset: int, view: memoryview) -> bool:
         """Whether the bytes are to be compared with those of the blob whose place they take.
@@ -97,9 +114,12 @@ class Upload:
     def release(self) -> None:
         """It was committed, or never will be: what it has written is garbage unless a version needs it."""
         self._pin.release()
+        for digest, place in self.rows:
+            if self.core.uploaded.get(digest) == place:
+                del self.core.uploaded[digest]
 
     def __del__(self) -> None:
-        self._pin.release()
+        self.release()
 
 
 class Base(NamedTuple):

@@ -294,7 +294,7 @@ class Pages:
             return
         # What others knew of these pages counts no more either: they were not watched all the time.
         for other in self._overlapping(start, start + size):
-            other.touch_all()
+            other.touch(start, start + size)
         region.touch_all()
         region.watched = tracker is not None and tracker.watch(start, size)
 
