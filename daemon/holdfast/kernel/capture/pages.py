@@ -16,18 +16,15 @@ from typing import Any, NamedTuple
 
 from ..wire import CHUNK as CHUNK
 from ..wire import LARGE as LARGE
+from .regions import DIGEST_BYTES, PAGE, Region, digest_of
 from .userfault import WriteTracker
 
-DIGEST_BYTES = 16
 DOUBT = "HOLDFAST_DOUBT"
 """Environment variable: hash everything, and fail when that disagrees with what the operating system says."""
 _MARKS = ":"
 _NOWHERE = -1
 """The address of what is made anew for every save."""
-_GROUP = 128
-"""Chunks that have a digest in common: a change in a large buffer does not cost a look at the digests of all."""
 _SERIALS_OF_COPY = 1 << 20
-_PAGE: int = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
 class Disagreement(AssertionError):
@@ -76,100 +73,12 @@ class Large(NamedTuple):
             yield self.view[start:end]
 
 
-class _Region:
-    """A range of addresses.
-
-    Attributes:
-        digests: of each chunk, None where it is not known.
-        changed: for each chunk the serial of the look that found it changed.
-        born: the look that found the whole of it.
-        log: what changed later, in the order of serials: serial, chunk.
-        groups: what stands for a number of chunks each, None where it is not known.
-        unknown: how many chunks have no digest.
-        pending: chunks that may have been written to since they were hashed.
-        watched: whether the operating system says which.
-    """
-
-    __slots__ = ("born", "changed", "digests", "groups", "log", "pending", "size", "start", "unknown", "watched")
-
-    def __init__(self, start: int, size: int, serial: int) -> None:
-        count = -(-size // CHUNK)
-        self.start = start
-        self.size = size
-        self.digests: list[bytes | None] = [None] * count
-        self.changed = [serial] * count
-        self.born = serial
-        self.log: list[tuple[int, int]] = []
-        self.groups: list[bytes | None] = [None] * -(-count // _GROUP)
-        self.unknown = count
-        self.pending = set(range(count))
-        self.watched = False
-
-    @property
-    def pages(self) -> tuple[int, int]:
-        """Where the pages begin that it lies in, and their bytes."""
-        start = self.start & ~(_PAGE - 1)
-        end = -(-(self.start + self.size) // _PAGE) * _PAGE
-        return start, end - start
-
-    def edges(self) -> set[int]:
-        """Return the chunks in whose pages something else may lie: a write to those need not be a change."""
-        first = {0} if self.start % _PAGE else set()
-        return first | ({len(self.digests) - 1} if (self.start + self.size) % _PAGE else set())
-
-    def note(self, chunk: int, digest: bytes, serial: int) -> None:
-        """Take note of a chunk's content, if it is another one than before."""
-        if digest == self.digests[chunk]:
-            return
-        self.unknown -= self.digests[chunk] is None
-        self.digests[chunk], self.changed[chunk] = digest, serial
-        self.groups[chunk // _GROUP] = None
-        insort(self.log, (serial, chunk))
-        if len(self.log) > 4 * len(self.changed) + _GROUP:
-            self.log = sorted((when, one) for one, when in enumerate(self.changed) if when > self.born)
-
-    def learn(self, chunk: int, digest: bytes) -> None:
-        """Take note of the content of a chunk that has not changed."""
-        self.unknown -= self.digests[chunk] is None
-        self.digests[chunk] = digest
-        self.groups[chunk // _GROUP] = None
-
-    def changed_since(self, serial: int) -> list[int]:
-        """Return the chunks that were found changed after a look, in order."""
-        if serial < self.born:
-            return list(range(len(self.changed)))
-        found = set()
-        for when, chunk in reversed(self.log):
-            if when <= serial:
-                break
-            found.add(chunk)
-        return sorted(found)
-
-    def mark(self) -> str:
-        """Return what stands for the content; every digest has to be known."""
-        for number, group in enumerate(self.groups):
-            if group is None:
-                at = number * _GROUP
-                self.groups[number] = _group_of(self.digests[at : at + _GROUP])
-        return _group_of(self.groups).hex()
-
-    def touch(self, start: int, end: int) -> None:
-        """Bytes at addresses from `start` to `end` may have been written to."""
-        first = max(start - self.start, 0) // CHUNK
-        last = -(-min(end - self.start, self.size) // CHUNK)
-        self.pending.update(range(first, last))
-
-    def touch_all(self) -> None:
-        """All of it may have been written to."""
-        self.pending.update(range(len(self.digests)))
-
-
 class Pages:
     """What is known of the large buffers of one process."""
 
     def __init__(self) -> None:
         self.serial = 0
-        self._regions: dict[tuple[int, int], _Region] = {}
+        self._regions: dict[tuple[int, int], Region] = {}
         self._starts: list[tuple[int, int]] = []
         self._largest = 0
         self._tracker: WriteTracker | None = None
@@ -266,21 +175,21 @@ class Pages:
                 continue
             region.pending.clear()
             for chunk in range(len(region.digests)) if self._doubt else region.edges():
-                region.learn(chunk, _digest(view, chunk))
+                region.learn(chunk, digest_of(view, chunk))
             places.append(key)
         return Memory(fingerprint, self.serial, tuple(places), tuple(large))
 
-    def _look_at(self, key: tuple[int, int]) -> _Region:
+    def _look_at(self, key: tuple[int, int]) -> Region:
         region = self._regions.get(key)
         if region is None:
-            region = _Region(*key, self.serial)
+            region = Region(*key, self.serial)
             self._regions[key] = region
             insort(self._starts, key)
             self._largest = max(self._largest, key[1])
         self._scan(region)
         return region
 
-    def _scan(self, region: _Region) -> None:
+    def _scan(self, region: Region) -> None:
         """Find out which chunks may have been written to, of this region and of those that share pages with it."""
         if self._frozen:
             return
@@ -298,7 +207,7 @@ class Pages:
         region.touch_all()
         region.watched = tracker is not None and tracker.watch(start, size)
 
-    def _overlapping(self, start: int, end: int) -> Iterator[_Region]:
+    def _overlapping(self, start: int, end: int) -> Iterator[Region]:
         at = bisect_left(self._starts, (start - self._largest, 0))
         while at < len(self._starts) and self._starts[at][0] < end:
             region = self._regions[self._starts[at]]
@@ -308,18 +217,18 @@ class Pages:
 
     # -- hashing
 
-    def _hash(self, region: _Region, view: memoryview) -> None:
+    def _hash(self, region: Region, view: memoryview) -> None:
         if self._doubt and not self._frozen:
             self._compare(region, view)
         key = (region.start, region.size)
         pending = region.pending.union(*(flying.get(key, ()) for flying in self._flying.values()))
         for chunk in pending:
-            region.note(chunk, _digest(view, chunk), self.serial)
+            region.note(chunk, digest_of(view, chunk), self.serial)
         region.pending.clear()
 
-    def _compare(self, region: _Region, view: memoryview) -> None:
+    def _compare(self, region: Region, view: memoryview) -> None:
         for chunk, known in enumerate(region.digests):
-            if known is not None and chunk not in region.pending and _digest(view, chunk) != known:
+            if known is not None and chunk not in region.pending and digest_of(view, chunk) != known:
                 # It may have been written to by another thread just now.
                 self._scan(region)
                 if chunk not in region.pending:
@@ -328,7 +237,7 @@ class Pages:
                         "and no write to them was noticed"
                     )
 
-    def _mark(self, region: _Region, base: str | None, changed: Sequence[int]) -> str:
+    def _mark(self, region: Region, base: str | None, changed: Sequence[int]) -> str:
         if not region.unknown:
             return region.mark()
         assert base is not None  # Only of what was adopted some chunks are unknown.
@@ -355,11 +264,11 @@ class Pages:
         self._starts = sorted(self._regions)
         self._limit = max(64, 2 * len(self._regions))
 
-    def _overlapping_kept(self, start: int, end: int) -> Iterator[_Region]:
+    def _overlapping_kept(self, start: int, end: int) -> Iterator[Region]:
         return (
             region
             for region in self._regions.values()
-            if region.start < end + _PAGE and region.start + region.size > start - _PAGE
+            if region.start < end + PAGE and region.start + region.size > start - PAGE
         )
 
     # -- copies of the process
@@ -435,13 +344,9 @@ def fingerprint(
 
 
 def _mark_of_all(view: memoryview) -> str:
-    region = _Region(0, view.nbytes, 0)
-    region.digests = [_digest(view, chunk) for chunk in range(len(region.digests))]
+    region = Region(0, view.nbytes, 0)
+    region.digests = [digest_of(view, chunk) for chunk in range(len(region.digests))]
     return region.mark()
-
-
-def _group_of(digests: Iterable[bytes | None]) -> bytes:
-    return blake2b(b"".join(digest or b"" for digest in digests), digest_size=DIGEST_BYTES).digest()
 
 
 def marks_of(mark: str) -> list[str]:
@@ -486,10 +391,6 @@ def _buffer_type() -> Any:
         )
 
     return PyBuffer
-
-
-def _digest(view: memoryview, chunk: int) -> bytes:
-    return blake2b(view[chunk * CHUNK : (chunk + 1) * CHUNK], digest_size=DIGEST_BYTES).digest()
 
 
 def _runs(chunks: Sequence[int], size: int) -> Iterator[tuple[int, int]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 import types
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -31,8 +30,9 @@ from .components import (
 )
 from .definitions import Definitions
 from .environment import Differences, Environment
+from .estimates import Estimates
 from .flights import Flight, Flights
-from .kinds import Kinds, module_of
+from .kinds import Kinds
 from .later import Later
 from .lazy import StoredComponent, Unreadable, Waiting
 from .ledger import Ledger
@@ -46,10 +46,6 @@ from .verification import Check, Verdict, Verification
 
 __all__ = ["Component", "Lost", "RestoreOutcome", "SavedComponent", "SessionCapture", "Snapshot"]
 
-SECONDS_PER_NEW_BYTE = 2e-9
-"""For the estimate of what is captured for the first time: pickling and hashing at half a gigabyte a second."""
-BYTES_OF_OBJECT = 200
-"""For the estimate of what pickling takes in memory: an object in a container, and what is noted of it."""
 SECONDS_TO_COMPARE = 0.005
 """How long a run that is not saved may be held up to find out what differs from the store."""
 
@@ -77,6 +73,7 @@ class SessionCapture:
         self._owed = Owed(self._session, self._patches)
         self._session.is_busy = self._owed.background.is_busy
         self._choice = Choice(module.__dict__)
+        self._estimates = Estimates(self._session, self._choice)
         self._verification = Verification(self._session)
         self._unfaithful: set[str] = set()
         self._trial: Any = None
@@ -370,37 +367,11 @@ class SessionCapture:
         """Return an estimate of what the next `take` takes, from what pickling the same components took before."""
         if not self._owed.members and not self._owed.everything:
             return 0.0
-        seconds = 0.0
-        counted: set[str] = set()
-        for member in self._due(full=False):
-            record = self._partition.home.get(member)
-            if record is None:
-                value = self._session.namespace.get(member)
-                if self._choice.left_out(member, value) is None:
-                    seconds += _size(value) * SECONDS_PER_NEW_BYTE
-            elif record.id not in counted:
-                counted.add(record.id)
-                seconds += self._seconds_of(record)
-                known = 0 if record.memory is None else sum(size for _, size in record.memory.places)
-                new = _size(self._session.namespace.get(member)) - known
-                if len(record.members) == 1 and new >= pages.LARGE:
-                    seconds += new * SECONDS_PER_NEW_BYTE
-        return seconds
+        return self._estimates.seconds(self._due(full=False), self._partition)
 
     def expected_bytes(self) -> int:
         """Return a guess at how much memory a copy of the process takes that takes the next capture."""
-        count = 0
-        for member in self._due(full=False):
-            value = self._session.namespace.get(member)
-            if isinstance(value, (list, dict, set)):
-                count += len(value) * BYTES_OF_OBJECT
-        return count
-
-    def _seconds_of(self, record: Record) -> float:
-        """Return an estimate of what capturing a component again takes."""
-        if record.memory is None:
-            return record.seconds
-        return record.seconds + self._session.pages.pending_bytes(record.memory) * SECONDS_PER_NEW_BYTE
+        return self._estimates.bytes(self._due(full=False))
 
     def progress(self) -> Any:
         """Return what changes when a capture or restore that is under way gets on; callable from any thread."""
@@ -414,7 +385,7 @@ class SessionCapture:
         self.flights.land()
         due = self._due(full=False)
         records = {id(record): record for member in due if (record := self._partition.home.get(member)) is not None}
-        quick = not len(self.flights) and sum(map(self._seconds_of, records.values())) <= SECONDS_TO_COMPARE
+        quick = not len(self.flights) and sum(map(self._estimates.of, records.values())) <= SECONDS_TO_COMPARE
         same: dict[str, bool] = {}
         self._ahead = {
             name
@@ -696,20 +667,3 @@ def _wanted(components: list[SavedComponent], names: Collection[str] | None) -> 
     if names is None:
         return components
     return [component for component in components if any(member in names for member in component.members)]
-
-
-def _size(value: Any) -> int:
-    """Return a quick guess at the bytes of a value; calls nothing of the user's."""
-    kind = type(value)
-    package = module_of(kind).partition(".")[0]
-    if package == "numpy" and kind.__name__ == "ndarray":
-        return int(value.nbytes)
-    if package == "pandas" and kind.__name__ in ("DataFrame", "Series"):
-        return int(value.size) * 8
-    if any(kind is known for known in _CONTAINERS):
-        return sys.getsizeof(value) + len(value) * BYTES_OF_OBJECT
-    return sys.getsizeof(value) if any(kind is known for known in _MEASURED) else 0
-
-
-_CONTAINERS = (list, dict, set, tuple)
-_MEASURED = (str, bytes, bytearray)
