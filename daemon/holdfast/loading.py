@@ -32,8 +32,9 @@ from holdfast.store.store import Store, describe
 
 logger = logging.getLogger(__name__)
 
-MAPPED_FROM = 1 << 20
-"""Buffers from this size on are mapped where they can be."""
+MAPPED_FROM = 16 << 20
+"""Buffers from this size on are mapped where they can be, and verified afterwards; smaller ones are quickly read, and
+what is damaged is never used."""
 MAX_RUNS = 1024
 """Pieces in which one buffer is mapped; the operating system has a limit for all of a process (65,530 on Linux)."""
 SMALL = 256 << 10

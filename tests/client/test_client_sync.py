@@ -93,6 +93,8 @@ CTRL_C = """
 import os, signal, sys, threading, time, traceback
 from holdfast_client.sync import connect
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with none
+
 def press_ctrl_c_when_waiting(main):
     while not any(frame.name == "result" for frame in traceback.extract_stack(sys._current_frames()[main])):
         time.sleep(0.01)

@@ -11,8 +11,8 @@ from typing import Any
 
 from harness import Client, opened
 
-ARRAY = "import numpy as np; big = np.random.default_rng(1).random(1 << 19)"
-"""4 MB that cannot be compressed: raw in the packs."""
+ARRAY = "import numpy as np; big = np.random.default_rng(1).random(1 << 21)"
+"""16 MiB that cannot be compressed: raw in the packs, and mapped."""
 MANY = "many = [(n, str(n)) for n in range(60_000)]; twin = {'many': many}"
 """A large pickle, in one component with two variables."""
 
@@ -47,7 +47,7 @@ async def test_a_large_array_is_mapped_and_what_is_written_to_it_reaches_no_file
         assert all(path.read_bytes().startswith(content) for path, content in before.items())
         await client.shutdown()
     async with opened(folder) as client:
-        assert await client.value("a.py", "float(big.sum())") == "524288.0"
+        assert await client.value("a.py", "float(big.sum())") == "2097152.0"
         assert (await client.request("holdfast/state/restore", {**client.document("a.py"), "version": 1}))["success"]
         assert await client.value("a.py", "float(big.sum()) > 0, float(big[0]) == 1.0") == "(True, False)"
 
@@ -58,7 +58,7 @@ async def test_packs_that_are_removed_after_a_restore_stay_readable_for_it(folde
         assert await client.value("a.py", "small") == "1"
         for path in packs(folder):
             path.unlink()
-        assert await client.value("a.py", "len(many), twin['many'] is many, big.shape") == "(60000, True, (524288,))"
+        assert await client.value("a.py", "len(many), twin['many'] is many, big.shape") == "(60000, True, (2097152,))"
 
 
 async def test_everything_is_saved_again_when_the_folder_goes_though_not_all_was_loaded(folder: Path) -> None:
@@ -70,7 +70,7 @@ async def test_everything_is_saved_again_when_the_folder_goes_though_not_all_was
         await client.flush("a.py")
         await client.shutdown()
     async with opened(folder) as client:
-        assert await client.value("a.py", "small, len(many), big.shape") == "(3, 60000, (524288,))"
+        assert await client.value("a.py", "small, len(many), big.shape") == "(3, 60000, (2097152,))"
 
 
 async def test_what_is_not_loaded_yet_is_listed_looked_at_deleted_and_bound_anew(folder: Path) -> None:
@@ -146,7 +146,7 @@ async def test_damage_in_what_was_mapped_is_told_and_the_variable_is_marked(fold
     content[len(content) // 2] ^= 0xFF
     pack.write_bytes(content)
     async with opened(folder) as client:
-        assert await client.value("a.py", "big.shape") == "(524288,)"
+        assert await client.value("a.py", "big.shape") == "(2097152,)"
         told: dict[str, Any] = await client.notified("holdfast/state/conflict")
         assert "big" in told["reason"] and "damaged" in told["reason"]
         listed = await client.variables("a.py")
