@@ -143,7 +143,7 @@ async def test_damage_in_what_was_mapped_is_told_and_the_variable_is_marked(fold
     await saved(folder, ARRAY, "small = 1")
     pack = packs(folder)[0]
     content = bytearray(pack.read_bytes())
-    content[len(content) // 2] ^= 0xFF
+    content[len(content) // 3] ^= 0xFF
     pack.write_bytes(content)
     async with opened(folder) as client:
         assert await client.value("a.py", "big.shape") == "(2097152,)"
