@@ -12,6 +12,7 @@ from holdfast.errors import HoldfastError, InvalidParams, StateDamaged
 from holdfast.protocol import Compacted, FileUsage, Usage, VariableUsage
 from holdfast.store import usage as measured
 from holdfast.store.errors import Damaged, StoreError
+from holdfast.words import size
 
 if TYPE_CHECKING:
     from holdfast.workspace import Workspace
@@ -80,7 +81,7 @@ class RoomRequests:
             removed, before, after, problem = await self._house.archive.upkeep.compact(keys, params.keep)
         except StoreError as error:
             raise _translated(error) from error
-        message = f"{_count(removed, 'version')} removed; the saved bytes take {_size(after)}, {_size(before)} before."
+        message = f"{_count(removed, 'version')} removed; the saved bytes take {size(after)}, {size(before)} before."
         return Compacted(removed, before, after, f"{message} {problem}" if problem else message)
 
 
@@ -88,14 +89,12 @@ def _suggestions(found: measured.Usage) -> Iterator[str]:
     """Say what would win room, the best first."""
     ideas = []
     if found.garbage >= WORTH:
-        ideas.append((found.garbage, f"Nothing needs {_size(found.garbage)} of it: holdfast compact"))
+        ideas.append((found.garbage, f"Nothing needs {size(found.garbage)} of it: holdfast compact"))
     for session in found.sessions:
         if session.trashed:
             total = session.stored + session.history
             if total >= WORTH:
-                ideas.append(
-                    (total, f"{session.key} is in the trash and takes {_size(total)}: holdfast clear --forget")
-                )
+                ideas.append((total, f"{session.key} is in the trash and takes {size(total)}: holdfast clear --forget"))
             continue
         best = _best(session)
         if best is not None:
@@ -103,7 +102,7 @@ def _suggestions(found: measured.Usage) -> Iterator[str]:
             ideas.append(
                 (
                     won,
-                    f"Older versions of {session.key} hold {_size(won)}: holdfast compact {session.key} --keep {keep}",
+                    f"Older versions of {session.key} hold {size(won)}: holdfast compact {session.key} --keep {keep}",
                 )
             )
         for variable in session.variables:
@@ -112,7 +111,7 @@ def _suggestions(found: measured.Usage) -> Iterator[str]:
                 ideas.append(
                     (
                         variable.history,
-                        f"{names} in {session.key} changed {variable.versions} times, {_size(variable.history)} of "
+                        f"{names} in {session.key} changed {variable.versions} times, {size(variable.history)} of "
                         f"history: if it can be made again, leave it out (`__skip_persist__`)",
                     )
                 )
@@ -136,12 +135,3 @@ def _translated(error: StoreError) -> HoldfastError:
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _size(count: int) -> str:
-    amount = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if amount < 1000:
-            return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} TB"

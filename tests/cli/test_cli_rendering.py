@@ -14,6 +14,7 @@ from holdfast.command_line import screen
 from holdfast.command_line.exits import Exit, exit_of_run
 from holdfast.command_line.outputs import OutputPrinter, dimensions
 from holdfast.command_line.target import Target
+from holdfast.words import size
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAMAAAACCAIAAAASFvFNAAAAEElEQVR4nGP4z8AARwzIHAAunwX7FdXQcgAAAABJRU5ErkJggg=="
@@ -90,7 +91,7 @@ def test_markup_in_values_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) 
     ("count", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (123_456_789, "123 MB"), (5 * 10**12, "5.0 TB")]
 )
 def test_sizes_are_written_for_people(count: int, text: str) -> None:
-    assert screen.size(count) == text
+    assert size(count) == text
 
 
 def test_long_lists_of_names_are_counted() -> None:

@@ -15,9 +15,9 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from holdfast import endpoint
-from holdfast.command_line.screen import size
 from holdfast.store.catalog import APPLICATION_ID, CATALOG_NAME, FORMAT
 from holdfast.store.seal import KEY_NAME, KEY_SIZE, config_folder
+from holdfast.words import size
 
 LOW_SPACE = 1 << 30
 """Free bytes below which saves are likely to fail soon."""

@@ -14,6 +14,7 @@ from holdfast import endpoint
 from holdfast.command_line import screen
 from holdfast.command_line.exits import EPILOG, Exit
 from holdfast.command_line.target import connected, json_option, perform, print_json
+from holdfast.words import size
 
 STOP_TIMEOUT = 60.0
 """Seconds that a daemon gets to flush and end."""
@@ -54,7 +55,7 @@ async def _status(folder: Path, as_json: bool) -> int:
                     session["status"] + (", unsaved changes" if session.get("dirty") else ""),
                     str(session.get("pid") or ""),
                     str(session["executionCount"]),
-                    screen.size(session.get("memory")),
+                    size(session.get("memory")),
                     str(session.get("version") or ""),
                     str(session["queue"]),
                 ]

@@ -12,6 +12,7 @@ import click
 from holdfast.command_line import screen
 from holdfast.command_line.exits import EPILOG, Exit
 from holdfast.command_line.target import Target, ask, folder_option, json_option, perform, print_json
+from holdfast.words import size
 
 
 @click.command("vars", epilog=EPILOG)
@@ -54,7 +55,7 @@ def _extent(entry: dict[str, Any]) -> str:
         return " × ".join(f"{length:,}" for length in entry["shape"])
     if entry.get("length") is not None:
         return f"{entry['length']:,}"
-    return screen.size(entry.get("bytes"))
+    return size(entry.get("bytes"))
 
 
 @click.command(epilog=EPILOG)

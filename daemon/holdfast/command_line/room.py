@@ -11,6 +11,7 @@ from holdfast import endpoint
 from holdfast.command_line import screen
 from holdfast.command_line.exits import EPILOG, Exit
 from holdfast.command_line.target import Target, connected, folder_option, json_option, perform, print_json
+from holdfast.words import size
 
 _MOST = 30
 
@@ -36,7 +37,7 @@ async def _du(file: str | None, folder: Path | None, as_json: bool) -> int:
         _show_files(usage)
     else:
         _show_variables(usage["files"][0])
-    click.echo(f"{screen.size(usage['bytes'])} in {usage['folder']}", err=True)
+    click.echo(f"{size(usage['bytes'])} in {usage['folder']}", err=True)
     for suggestion in usage["suggestions"]:
         click.echo(f"- {suggestion}", err=True)
     return Exit.OK
@@ -47,9 +48,9 @@ def _show_files(usage: dict[str, Any]) -> None:
         [
             _name(one, usage["folder"]),
             str(one["versions"]),
-            screen.size(sum(variable["size"] for variable in one["variables"])),
-            screen.size(one["stored"]),
-            screen.size(one["history"] + one["records"]),
+            size(sum(variable["size"] for variable in one["variables"])),
+            size(one["stored"]),
+            size(one["history"] + one["records"]),
             ", ".join(name for variable in one["variables"][:3] for name in variable["names"]),
         ]
         for one in usage["files"]
@@ -69,10 +70,10 @@ def _show_variables(one: dict[str, Any]) -> None:
         [
             screen.names(variable["names"], most=4) or f"({variable['types'][0]})",
             screen.names(list(dict.fromkeys(variable["types"])), most=2) if variable["names"] else "",
-            screen.size(variable["size"]),
-            screen.size(variable["stored"]),
-            screen.size(variable["shared"]) if variable["shared"] else "",
-            screen.size(variable["history"]) if variable["history"] else "",
+            size(variable["size"]),
+            size(variable["stored"]),
+            size(variable["shared"]) if variable["shared"] else "",
+            size(variable["history"]) if variable["history"] else "",
             str(variable["versions"]),
         ]
         for variable in one["variables"][:_MOST]
@@ -83,8 +84,8 @@ def _show_variables(one: dict[str, Any]) -> None:
     if left > 0:
         click.echo(f"and {left} more, which take less", err=True)
     click.echo(
-        f"{screen.count(one['versions'], 'version')}: {screen.size(one['stored'])} for the newest, "
-        f"{screen.size(one['history'])} for older ones, {screen.size(one['records'])} for code and listings",
+        f"{screen.count(one['versions'], 'version')}: {size(one['stored'])} for the newest, "
+        f"{size(one['history'])} for older ones, {size(one['records'])} for code and listings",
         err=True,
     )
 

@@ -72,18 +72,6 @@ def _plain_table(columns: Sequence[str], rows: list[list[str]], right: Sequence[
         click.echo("  ".join(cells).rstrip())
 
 
-def size(count: int | None) -> str:
-    """Return a number of bytes for people: ``1.2 MB``."""
-    if count is None:
-        return ""
-    amount = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if amount < 1000:
-            return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} TB"
-
-
 def seconds(milliseconds: float) -> str:
     """Return a duration for people: ``0.31 s``, ``2 min 5 s``."""
     value = milliseconds / 1000

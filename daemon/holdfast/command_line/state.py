@@ -11,6 +11,7 @@ import click
 from holdfast.command_line import screen
 from holdfast.command_line.exits import EPILOG, Exit
 from holdfast.command_line.target import Target, ask, folder_option, json_option, perform, print_json
+from holdfast.words import size
 
 
 @click.command(epilog=EPILOG)
@@ -38,7 +39,7 @@ async def _log(target: Target, limit: int, as_json: bool) -> int:
                 [
                     f"{mark}{entry['version']}",
                     screen.moment(entry["savedAt"]),
-                    screen.size(entry["bytes"]),
+                    size(entry["bytes"]),
                     _changes(entry),
                     entry.get("label") or _first_line(entry["code"]),
                 ]

@@ -42,6 +42,22 @@ class FrameSource(Protocol):
         """Take frames again."""
 
 
+class TransportFrames:
+    """A source of frames that come by a transport."""
+
+    _transport: asyncio.Transport | None = None
+
+    def hold_frames(self) -> None:
+        """Stop taking frames."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume_frames(self) -> None:
+        """Take frames again."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+
 class CopySource(FrameSource, Protocol):
     """The connection of a copy of a kernel."""
 

@@ -7,12 +7,10 @@ import json
 import logging
 import os
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from holdfast.kernel.wire import Decoder, WireError
-
-if TYPE_CHECKING:
-    from holdfast.runtimes.base import Kernel
+from holdfast.runtimes.base import Kernel, TransportFrames
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +73,7 @@ async def _attach(copy: Copy, connection: socket.socket) -> None:
     await asyncio.get_running_loop().create_connection(lambda: copy, sock=connection)
 
 
-class Copy(asyncio.BufferedProtocol):
+class Copy(TransportFrames, asyncio.BufferedProtocol):
     """The connection of one copy.
 
     Attributes:
@@ -110,16 +108,6 @@ class Copy(asyncio.BufferedProtocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._forget(self)
         self._kernel.on_copy_gone(self)
-
-    def hold_frames(self) -> None:
-        """Stop taking frames."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.pause_reading()
-
-    def resume_frames(self) -> None:
-        """Take frames again."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
 
     def abort(self) -> None:
         """Close the connection."""

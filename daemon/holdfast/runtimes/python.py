@@ -22,7 +22,7 @@ from typing import IO, Any
 from holdfast import kernel as kernel_package
 from holdfast.errors import KernelFailed
 from holdfast.kernel.wire import Decoder, Message, WireError, encode
-from holdfast.runtimes.base import Death, Kernel, StreamName
+from holdfast.runtimes.base import Death, Kernel, StreamName, TransportFrames
 from holdfast.runtimes.copies import Copies
 from holdfast.runtimes.death import count_oom_kills, explain, resident_memory
 from holdfast.runtimes.memory import write_memory
@@ -103,7 +103,7 @@ class _Pipe:
         self.open = True
 
 
-class PythonKernel(Kernel):
+class PythonKernel(TransportFrames, Kernel):
     """A Python kernel process, its frame connection and its two output pipes."""
 
     language = "python"
@@ -346,14 +346,6 @@ class PythonKernel(Kernel):
             self._paused = False
             for descriptor, pipe in self._pipes.items():
                 asyncio.get_running_loop().add_reader(descriptor, self._read_pipe, pipe)
-
-    def hold_frames(self) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.pause_reading()
-
-    def resume_frames(self) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
 
     # ------------------------------------------------------------------ the end
 

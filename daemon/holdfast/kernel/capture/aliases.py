@@ -29,7 +29,7 @@ class Aliases:
         """Return the member and the value for each place in a module of the user's, by the value's id."""
         if self._modules != len(sys.modules):
             self._modules = len(sys.modules)
-            self._own = [module for name, module in tuple(sys.modules.items()) if is_users_module(name, module)]
+            self._own = [module for name, module in sys.modules.copy().items() if is_users_module(name, module)]
         found: dict[int, tuple[str, Any]] = {}
         for module in self._own:
             for name, value in tuple(module.__dict__.items()):

@@ -178,7 +178,7 @@ class Session:
             self._modules = len(sys.modules)
             self._special = {
                 id(module.__dict__): ("vars", name)
-                for name, module in tuple(sys.modules.items())
+                for name, module in sys.modules.copy().items()
                 if isinstance(module, types.ModuleType) and module.__name__ == name
             }
             self._special[id(builtins.__dict__)] = ("vars", "builtins")

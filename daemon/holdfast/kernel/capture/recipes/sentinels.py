@@ -57,7 +57,7 @@ class PlainObjects:
             self._modules = len(sys.modules)
             self._found = {
                 id(value): (name, key)
-                for name, module in tuple(sys.modules.items())
+                for name, module in sys.modules.copy().items()
                 if name not in ("__main__", "__mp_main__") and isinstance(module, types.ModuleType)
                 for key, value in tuple(vars(module).items())
                 if type(value) is self._kind

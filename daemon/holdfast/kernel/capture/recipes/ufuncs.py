@@ -38,7 +38,7 @@ def _place(function: Any) -> tuple[str, str] | None:
     if _looked_at != len(sys.modules):
         _looked_at = len(sys.modules)
         kind = type(function)
-        for name, module in tuple(sys.modules.items()):
+        for name, module in sys.modules.copy().items():
             if isinstance(module, types.ModuleType) and name not in ("__main__", "__mp_main__"):
                 _found.update(
                     (id(value), (name, key)) for key, value in tuple(vars(module).items()) if type(value) is kind
