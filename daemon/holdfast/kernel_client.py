@@ -107,6 +107,8 @@ class KernelClient:
             self.on_part(kernel, copy, message)
         elif message.header.get("type") == "captured":
             self._has_captured(message)
+        elif message.header.get("type") == "log":
+            logger.warning("kernel of %s: %s", self.place.key, message.header.get("message"))
 
     def _copy_is_gone(self, copy: CopySource) -> None:
         waiting = self._capturing.get(str(copy.about.get("run")))

@@ -8,10 +8,12 @@ import json
 import os
 import socket
 import time
+import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .capture.flights import Flight, open_report
+from .capture.pickler import NotInCopy
 from .copies import can_fork, close_connections, fork_silently, has_memory_for, live_on, withdraw
 from .outbox import Outbox
 from .wire import Channel
@@ -64,27 +66,19 @@ class Copier:
         assert self._lane is not None
         lane = self._lane
         try:
-            theirs = open_report(flight)
+            with contextlib.ExitStack() as ours:
+                theirs = open_report(flight)
+                ours.callback(os.close, theirs)
+                connection, daemons = map(ours.enter_context, socket.socketpair())
+                flight.pid = fork_silently()
+                if flight.pid == 0:
+                    _be_copy(capture, flight, connection, theirs, about, snapshot)
+                said = json.dumps({**about, "seq": flight.seq}).encode() + b"\n"
+                socket.send_fds(lane, [said], [daemons.fileno()])
         except OSError as error:
             self._outbox.log("warning", f"no copy of the process could be made to save: {error}")
             return False
-        ours, daemons = socket.socketpair()
-        try:
-            pid = fork_silently()
-        except OSError as error:
-            self._outbox.log("warning", f"no copy of the process could be made to save: {error}")
-            os.close(theirs)
-            return False
-        else:
-            if pid == 0:
-                _be_copy(capture, flight, ours, theirs, about, snapshot)
-            os.close(theirs)
-            flight.pid = pid
-            socket.send_fds(lane, [json.dumps({**about, "seq": flight.seq}).encode() + b"\n"], [daemons.fileno()])
-            return True
-        finally:
-            ours.close()
-            daemons.close()
+        return True
 
 
 # -- in the copy
@@ -115,6 +109,10 @@ def _be_copy(
         header, buffers = snapshot(flight, send_part)
         channel.send({"type": "captured", **about, **header}, buffers)
         # What is on its way is not lost when the process ends; only the daemon closes the connection.
+    except NotInCopy:
+        pass  # Its report says so; the kernel saves.
+    except BaseException:  # noqa: BLE001 - whatever it is, this process ends of it, the kernel saves, and the log has it
+        Channel(connection).send({"type": "log", "level": "error", "message": f"a copy: {traceback.format_exc()}"})
     finally:
         os._exit(0)
 

@@ -237,6 +237,7 @@ class Session:
 
     def _copy(self, about: dict[str, Any], full: bool, cell: int | None) -> bool:
         """Have a copy of this process take the snapshot and send it; whether there is one."""
+        flight = None
         try:
             if full:
                 self.loader.load_all()
@@ -246,13 +247,14 @@ class Session:
                 if self._copier.make(self._capture, flight, about, self._snapshot_in_copy):
                     self._capture.flights.depart(flight)
                     return True
-                self._capture.flights.cancel(flight)
-                return False
         except (Exception, TookTooLong) as error:  # noqa: BLE001 - a fault of ours: it is saved here instead
             self._outbox.log("error", f"no copy of the process could save: {trace(error)}")
-            return False
         finally:
             self._capturing = False
+        if flight is not None:
+            with self._capture_lock:
+                self._capture.flights.cancel(flight)
+        return False
 
     def _snapshot_in_copy(self, flight: Any, send_part: report.SendPart) -> tuple[dict[str, Any], list[Any]]:
         taken = self._capture.flights.work(flight)

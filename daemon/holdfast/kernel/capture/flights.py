@@ -182,10 +182,7 @@ class Flights:
 
     def cancel(self, flight: Flight) -> None:
         """No copy could be made."""
-        pages_ = self._capture._session.pages
-        pages_.after_copy(flight.begin, None)
-        self._capture._ledger.committed(flight.seq)
-        self._doubt_ambient(flight)
+        self._forget(flight)
         self._close(flight)
 
     def depart(self, flight: Flight) -> None:
@@ -209,7 +206,7 @@ class Flights:
         capture = self._capture
         session = capture._session
         while self._flying:
-            self._land(self._flying.pop(0), wait=True)
+            self._land(self._flying[0], wait=True)
         capture._partition.hold = False
         session.pages.in_copy(flight.begin)
         session.is_copy = True
@@ -273,7 +270,7 @@ class Flights:
     def land(self, *, wait: bool = False) -> None:
         """Take in the reports that are there; with `wait`, all."""
         while self._flying and self._land(self._flying[0], wait=wait):
-            self._flying.pop(0)
+            pass
         if not self._flying:
             self._capture._partition.hold = False
 
@@ -290,6 +287,8 @@ class Flights:
         data = _read_report(flight, wait=wait or flight.rejected)
         if data is None:
             return False
+        # From here on the store's answers are for the session as it is.
+        self._flying.remove(flight)
         self._close(flight)
         report = pickle.loads(data) if data else []
         if isinstance(report, Report):
@@ -317,16 +316,16 @@ class Flights:
 
     def _fail(self, flight: Flight) -> None:
         """A copy came to nothing: all of it is owed again."""
-        capture = self._capture
-        owed = capture._owed
-        capture._session.pages.after_copy(flight.begin, None)
-        capture._ledger.committed(flight.seq)
-        self._doubt_ambient(flight)
+        self._forget(flight)
+        owed = self._capture._owed
         owed.members |= flight.members | flight.due
         owed.everything = owed.everything or flight.everything
         owed.called = owed.called or flight.called
 
-    def _doubt_ambient(self, flight: Flight) -> None:
+    def _forget(self, flight: Flight) -> None:
+        """There will be no snapshot of it."""
+        self._capture._session.pages.after_copy(flight.begin, None)
+        self._capture._ledger.rejected(flight.seq)
         if flight.ambient is not None:
             self._capture._ambient.doubt()
 
@@ -358,7 +357,7 @@ class Flights:
         if report.made_of:
             capture._verification.note(report.marks, report.made_of, flight.run)
         self.on_landed(flight.cell, report.sent[2])
-        capture._ledger.landed(flight.seq, *report.sent, answered=flight.committed)
+        capture._ledger.landed(flight.seq, *report.sent)
         if flight.committed:
             capture.committed(flight.seq)
         elif flight.rejected:
@@ -393,9 +392,8 @@ def _ambient_of(flight: Flight) -> set[str]:
 
 def _read_report(flight: Flight, *, wait: bool) -> bytes | None:
     """Return the report, b"" if there will be none, None if it is not there yet."""
-    while not select.select([flight.over], [], [], None if wait else 0)[0]:
-        if not wait:
-            return None
+    if not select.select([flight.over], [], [], None if wait else 0)[0]:
+        return None
     length = int.from_bytes(os.pread(flight.report, _READY, 0), "little")
     parts, at = [], _READY
     while at < length + _READY:

@@ -49,19 +49,10 @@ class Ledger:
         return self._seq
 
     def landed(
-        self,
-        seq: int,
-        changed: list[str],
-        removed: list[str],
-        names: list[str],
-        names_removed: list[str],
-        *,
-        answered: bool,
+        self, seq: int, changed: list[str], removed: list[str], names: list[str], names_removed: list[str]
     ) -> None:
         """Take note of what a copy has sent."""
         self._note(seq, changed, removed, names, names_removed)
-        if answered:
-            self.committed(seq)
 
     def remove_again(self, removed: Iterable[str]) -> None:
         """Components are gone, and no snapshot has said so."""
