@@ -182,19 +182,24 @@ class Restorer:
         """What was called restored could not be loaded when it was needed."""
         self._saver.lost_later(loaded, {lost.name for lost in failed})
         failed = await self._with_cells(loaded, failed)
-        record = loaded.record
         told = advice(failed)
         message = f"{len(failed)} could not be loaded when needed: {_some([lost.name for lost in failed])}"
+        message = f"{message}; {told}" if told else message
+        self._tell(loaded, len(self._saver.names) - len(failed), failed, message, [])
+
+    def _tell(
+        self, loaded: Loaded, count: int, failed: list[Lost], message: str, rebuilt: list[protocol.Rebuilt]
+    ) -> None:
         self._emit(
             protocol.STATE_RESTORED,
             protocol.StateRestoredParams(
                 text_document=self._client.identifier,
-                version=record.version,
-                saved_at=record.saved_at,
-                variable_count=len(self._saver.names) - len(failed),
+                version=loaded.record.version,
+                saved_at=loaded.record.saved_at,
+                variable_count=count,
                 failed=failed,
-                message=f"{message}; {told}" if told else message,
-                rebuilt=[],
+                message=message,
+                rebuilt=rebuilt,
             ),
         )
 
@@ -223,27 +228,15 @@ class Restorer:
         outcome = await self._rebuilder.rebuild(kernel, brought.missing)
         left = {lost.name for lost in outcome.left}
         failed = [*(lost for lost in brought.failed if lost.name in left), *outcome.failed]
-        record = brought.loaded.record
         message = _message(brought, failed, outcome)
-        self._emit(
-            protocol.STATE_RESTORED,
-            protocol.StateRestoredParams(
-                text_document=self._client.identifier,
-                version=record.version,
-                saved_at=record.saved_at,
-                variable_count=len(brought.restored),
-                failed=failed,
-                message=message,
-                rebuilt=outcome.rebuilt,
-            ),
-        )
+        self._tell(brought.loaded, len(brought.restored), failed, message, outcome.rebuilt)
         return Restored(
             success=not failed,
             message=message,
             variable_count=len(brought.restored),
             restored=brought.restored,
             failed=failed,
-            version=record.version,
+            version=brought.loaded.record.version,
             rebuilt=outcome.rebuilt,
         )
 

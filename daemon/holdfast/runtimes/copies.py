@@ -9,8 +9,9 @@ import os
 import socket
 from typing import Any
 
-from holdfast.kernel.wire import Decoder, WireError
+from holdfast.kernel.wire import WireError
 from holdfast.runtimes.base import Kernel, TransportFrames
+from holdfast.runtimes.frames import FrameReceiver
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ async def _attach(copy: Copy, connection: socket.socket) -> None:
     await asyncio.get_running_loop().create_connection(lambda: copy, sock=connection)
 
 
-class Copy(TransportFrames, asyncio.BufferedProtocol):
+class Copy(TransportFrames, FrameReceiver):
     """The connection of one copy.
 
     Attributes:
@@ -81,29 +82,20 @@ class Copy(TransportFrames, asyncio.BufferedProtocol):
     """
 
     def __init__(self, kernel: Kernel, about: dict[str, Any], forget: Any) -> None:
+        super().__init__(lambda message: kernel.on_copy_message(self, message), self._not_understood)
         self.about = about
         self.task: asyncio.Task[None] | None = None
         self._kernel = kernel
         self._forget = forget
-        self._decoder = Decoder()
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self._decoder.get_buffer()
-
-    def buffer_updated(self, nbytes: int) -> None:
-        try:
-            messages = self._decoder.buffer_updated(nbytes)
-        except WireError as error:
-            logger.error("a copy of the kernel is not understood: %s", error)
-            self.abort()
-            return
-        for message in messages:
-            self._kernel.on_copy_message(self, message)
+    def _not_understood(self, error: WireError) -> None:
+        logger.error("a copy of the kernel is not understood: %s", error)
+        self.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._forget(self)

@@ -21,10 +21,11 @@ from typing import IO, Any
 
 from holdfast import kernel as kernel_package
 from holdfast.errors import KernelFailed
-from holdfast.kernel.wire import Decoder, Message, WireError, encode
+from holdfast.kernel.wire import Message, WireError, encode
 from holdfast.runtimes.base import Death, Kernel, StreamName, TransportFrames
 from holdfast.runtimes.copies import Copies
 from holdfast.runtimes.death import count_oom_kills, explain, resident_memory
+from holdfast.runtimes.frames import FrameReceiver
 from holdfast.runtimes.memory import write_memory
 
 KERNEL_MAIN = Path(kernel_package.__file__).parent / "__main__.py"
@@ -67,24 +68,12 @@ def _cloudpickle_folder() -> str:
     return str(Path(found.origin).parent)
 
 
-class _FrameProtocol(asyncio.BufferedProtocol):
-    """Receives frames straight into their final buffers."""
+class _FrameProtocol(FrameReceiver):
+    """Receives frames, and knows whether there is room for more to be sent."""
 
     def __init__(self, owner: PythonKernel) -> None:
+        super().__init__(owner._frame, owner._refuse)
         self._owner = owner
-        self._decoder = Decoder()
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self._decoder.get_buffer()
-
-    def buffer_updated(self, nbytes: int) -> None:
-        try:
-            messages = self._decoder.buffer_updated(nbytes)
-        except WireError as error:
-            self._owner.kill(f"the kernel process was ended because {error}")
-            return
-        for message in messages:
-            self._owner._frame(message)
 
     def pause_writing(self) -> None:
         self._owner._room.clear()
@@ -290,6 +279,9 @@ class PythonKernel(TransportFrames, Kernel):
         if self._unsent:
             unsent, self._unsent = self._unsent[-1], self._unsent[:-1]
             self.send(unsent)
+
+    def _refuse(self, error: WireError) -> None:
+        self.kill(f"the kernel process was ended because {error}")
 
     def _frame(self, message: Message) -> None:
         # The kernel sends a frame only when its pipes are drained, so what it wrote before is already in the batch.
