@@ -33,6 +33,7 @@ _WARM = (
     f"{__package__}.capture.session",
     f"{__package__}.fetching",
     f"{__package__}.copying",
+    f"{__package__}.makers",
     "tokenize",
     "_holdfast_cloudpickle.cloudpickle",
     "asyncio",
@@ -43,6 +44,19 @@ _WARM = (
     "datetime",
 )
 """Imported while a spare waits for its document, so that the first run finds them loaded."""
+_SPARE_TIME = tuple(
+    f"{__package__}.capture.{name}"
+    for name in (
+        "lazy",
+        "sparse",
+        "frames",
+        "recipes.array_iterators",
+        "recipes.masked_arrays",
+        "recipes.ufuncs",
+        "recipes.columns",
+    )
+)
+"""Imported then as well, but only while nobody waits: sessions with arrays and frames need them at their first save."""
 
 
 def serve(config: dict[str, Any]) -> None:
@@ -110,6 +124,10 @@ class Kernel:
         )
         while self._cold and not self._tasks:
             _import(self._cold.pop(0))
+        for name in _SPARE_TIME:
+            if self._tasks:
+                break
+            _import(name)
         while True:
             self._wait()
             for error in self._interrupts.deliver():
