@@ -32,13 +32,31 @@ ANSWER_FIRST = 4 << 20
 
 
 class Turn:
-    """The place of a save among the others: it begins when `before` is set, and sets `over`."""
+    """The place of a save among the others: it begins when the one before is over. Most are over before one waits."""
 
-    __slots__ = ("before", "over")
+    __slots__ = ("_over", "before", "is_over")
 
-    def __init__(self, before: asyncio.Event) -> None:
-        self.before = before
-        self.over = asyncio.Event()
+    def __init__(self, before: Turn | None) -> None:
+        while before is not None and before.is_over:  # given up, it may have been before its own time
+            before = before.before
+        self.before: Turn | None = before
+        self.is_over: bool = False
+        self._over: asyncio.Event | None = None
+
+    async def come(self) -> None:
+        """Return when it begins."""
+        while (before := self.before) is not None:
+            if not before.is_over:
+                if before._over is None:
+                    before._over = asyncio.Event()
+                await before._over.wait()
+            self.before = before.before
+
+    def end(self) -> None:
+        """Let the next one begin."""
+        self.is_over = True
+        if self._over is not None:
+            self._over.set()
 
 
 class Saver:
@@ -67,8 +85,7 @@ class Saver:
         self._generation: int | None = None
         self._start_over = False
         self._unloaded: dict[str, list[str]] = {}
-        self._last_turn = Turn(asyncio.Event())
-        self._last_turn.over.set()
+        self._last_turn: Turn | None = None
         self._underway = 0
         self._settled = asyncio.Event()
         self._settled.set()
@@ -141,13 +158,13 @@ class Saver:
 
     def give_up(self, turn: Turn) -> None:
         """A snapshot will never come, or was saved: those behind it need not wait for it."""
-        if not turn.over.is_set():
-            turn.over.set()
+        if not turn.is_over:
+            turn.end()
             self._end()
 
     def _line_up(self) -> Turn:
         self._begin()
-        turn = self._last_turn = Turn(self._last_turn.over)
+        turn = self._last_turn = Turn(self._last_turn)
         return turn
 
     def _begin(self) -> None:
@@ -202,8 +219,8 @@ class Saver:
     ) -> Saved:
         turn = turn or self._line_up()
         try:
-            if not turn.before.is_set():
-                await turn.before.wait()
+            if turn.before is not None:
+                await turn.come()
             return await self._commit_in_order(snapshot, buffers, run, kernel)
         finally:
             self.give_up(turn)

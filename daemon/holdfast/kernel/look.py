@@ -72,6 +72,10 @@ def library_base(value: object, module: str, name: str) -> Any:
 
 def _measures(value: object) -> dict[str, Any]:
     kind = type(value)
+    if id(kind) in _PLAIN:
+        return {"bytes": sys.getsizeof(value)}
+    if id(kind) in _SIZED:
+        return {"length": len(value), "bytes": sys.getsizeof(value)}  # type: ignore[arg-type]
     array = library_base(value, "numpy", "ndarray")
     if array is not None:
         return {"shape": list(array.shape.__get__(value)), "bytes": int(array.nbytes.__get__(value))}
@@ -80,8 +84,6 @@ def _measures(value: object) -> dict[str, Any]:
         return _measure_blocks(manager)
     if _is_from(value, "pandas") and type_name(value).endswith("Index"):
         return _measure_index(value)
-    if id(kind) in _SIZED:
-        return {"length": len(value), "bytes": sys.getsizeof(value)}  # type: ignore[arg-type]
     if _is_from(value, "torch", "polars", "scipy", "xarray", "pyarrow", "tensorflow", "jax", "jaxlib"):
         shape = getattr(value, "shape", None)
         size = getattr(value, "nbytes", None)
@@ -92,7 +94,7 @@ def _measures(value: object) -> dict[str, Any]:
             measured["bytes"] = size
         return measured
     # Of anything else nobody can tell its size quickly: what an instance holds lies elsewhere.
-    return {"bytes": sys.getsizeof(value)} if id(kind) in _PLAIN else {}
+    return {}
 
 
 def _blocks(value: Any) -> Any:

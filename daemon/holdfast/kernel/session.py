@@ -63,6 +63,7 @@ class Session:
         self.loader = Loader(outbox, self._capture_lock, self._watched, interrupted, has_work)
         self._copier: Any = None
         self._lane = lane
+        self._environment_told: dict[str, Any] | None = None
 
     # -- the control thread
 
@@ -374,6 +375,9 @@ class Session:
                     taken = self._capture.take(full=full, run=self._outbox.run, seconds=seconds)
             self._note_cells(cell, taken.names_changed)
             snapshot, buffers = report.snapshot(taken, self._namespace, self._cells, self._send_part)
+            if taken.environment is self._environment_told:
+                del snapshot["environment"]
+            self._environment_told = taken.environment
             self._say_what_made(snapshot)
             return {"snapshot": snapshot}, buffers
         except (Exception, TookTooLong) as error:  # noqa: BLE001 - a fault of ours: the run stands, nothing is saved

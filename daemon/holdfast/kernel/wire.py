@@ -22,7 +22,7 @@ import socket
 import struct
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 MAGIC = b"HF"
@@ -55,12 +55,26 @@ class Message(NamedTuple):
     buffers: list[memoryview]
 
 
-def encode(header: dict[str, Any], buffers: Sequence[Any] = ()) -> list[memoryview]:
-    """Return the frame as a list of byte views to be written one after the other; large buffers are not copied."""
+def _dumps(value: Any) -> bytes:
+    return _encoder.encode(value).encode("ascii")
+
+
+def _loads(data: bytearray) -> Any:
+    return json.loads(data.decode())
+
+
+def encode(
+    header: dict[str, Any], buffers: Sequence[Any] = (), dumps: Callable[[Any], bytes] = _dumps
+) -> list[memoryview]:
+    """Return the frame as a list of byte views to be written one after the other; large buffers are not copied.
+
+    Args:
+        dumps: writes the header as JSON in UTF-8.
+    """
     views = [memoryview(buffer).cast("B") for buffer in buffers]
     if views:
         header = {**header, "buffers": [view.nbytes for view in views]}
-    text = _encoder.encode(header).encode("ascii")
+    text = dumps(header)
     if views:
         text += b" " * (-len(text) % ALIGNMENT)
         for index in range(len(views) - 1, -1, -1):
@@ -82,9 +96,13 @@ class Decoder:
 
     Small frames arrive several at a time in one scratch buffer; a large one is received where it is to stay, without
     being copied. The shape is that of `asyncio.BufferedProtocol`, and serves blocking sockets as well.
+
+    Args:
+        loads: reads a header.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, loads: Callable[[bytearray], Any] = _loads) -> None:
+        self._loads = loads
         self._scratch = bytearray(SCRATCH)
         self._scratch_view = memoryview(self._scratch)
         self._start = 0
@@ -116,7 +134,7 @@ class Decoder:
             if self._large_filled < len(self._large):
                 return []
             large, self._large = self._large, None
-            return [_message(large, self._large_header)]
+            return [_message(large, self._large_header, self._loads)]
         self._end += count
         messages = []
         while self._end - self._start >= PREFIX.size:
@@ -126,7 +144,7 @@ class Decoder:
             start, length = self._start + PREFIX.size, header_length + body_length
             if self._end - start >= length:
                 self._start = start + length
-                messages.append(_message(self._scratch[start : self._start], header_length))
+                messages.append(_message(self._scratch[start : self._start], header_length, self._loads))
                 continue
             if PREFIX.size + length > SCRATCH:
                 self._large, self._large_header = bytearray(length), header_length
@@ -137,10 +155,10 @@ class Decoder:
         return messages
 
 
-def _message(frame: bytearray, header_length: int) -> Message:
+def _message(frame: bytearray, header_length: int, loads: Callable[[bytearray], Any]) -> Message:
     """Take a frame without its prefix apart."""
     try:
-        header = json.loads(frame[:header_length].decode("ascii"))
+        header = loads(frame[:header_length])
     except ValueError as error:
         raise WireError("a frame's header is not JSON") from error
     if not isinstance(header, dict):

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from holdfast.kernel.wire import Decoder, Message, WireError
+from holdfast.quick_json import loads
 
 
 class FrameReceiver(asyncio.BufferedProtocol):
@@ -19,7 +20,7 @@ class FrameReceiver(asyncio.BufferedProtocol):
     def __init__(self, take: Callable[[Message], None], refuse: Callable[[WireError], None]) -> None:
         self._take = take
         self._refuse = refuse
-        self._decoder = Decoder()
+        self._decoder = Decoder(loads)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._decoder.get_buffer()

@@ -22,6 +22,7 @@ from typing import IO, Any
 from holdfast import kernel as kernel_package
 from holdfast.errors import KernelFailed
 from holdfast.kernel.wire import Message, WireError, encode
+from holdfast.quick_json import dumps
 from holdfast.runtimes.base import Death, Kernel, StreamName, TransportFrames
 from holdfast.runtimes.copies import Copies
 from holdfast.runtimes.death import count_oom_kills, explain, resident_memory
@@ -116,6 +117,7 @@ class PythonKernel(TransportFrames, Kernel):
         self._room = asyncio.Event()
         self._room.set()
         self._copies: Copies | None = None
+        self._environment: dict[str, Any] = {}
 
     # ------------------------------------------------------------------ start
 
@@ -258,7 +260,7 @@ class PythonKernel(TransportFrames, Kernel):
             if self._unsent:
                 header = {**header, "before": self._unsent}
                 self._unsent = []
-            self._transport.writelines(encode(header, buffers))
+            self._transport.writelines(encode(header, buffers, dumps))
 
     def send_soon(self, header: dict[str, Any]) -> None:
         self._unsent.append(header)
@@ -286,6 +288,10 @@ class PythonKernel(TransportFrames, Kernel):
     def _frame(self, message: Message) -> None:
         # The kernel sends a frame only when its pipes are drained, so what it wrote before is already in the batch.
         self._flush_batch()
+        snapshot = message.header.get("snapshot")
+        if isinstance(snapshot, dict):
+            # It is only told again when it has changed.
+            self._environment = snapshot.setdefault("environment", self._environment)
         self._deliver(message)
 
     def _read_pipe(self, pipe: _Pipe) -> None:

@@ -88,6 +88,10 @@ class ChunkWriter:
             base: returns what a patch is based on.
             before: by position (the stream's is 0), blobs of another size that stood there in the parent version.
         """
+        if not buffers and not isinstance(stream, Patch) and memoryview(stream).nbytes <= INLINE_MAX:
+            ref = self.add(stream)
+            manifest = ref.encode()
+            return blake3(manifest).digest(), ref.size, MANIFEST + manifest
         refs = [
             self._add_spliced(blob, before[at])
             if before and at in before

@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 
 from blake3 import blake3
 
+from holdfast.quick_json import dumps
+
 from .appending import BulkWrites
 from .backlog import NewVersion
 from .blobs import Location
 from .chunks import ChunkWriter
 from .core import Core, describe, now
-from .encoding import VersionParts, dumps, encode_delta, encode_fields, event_record, version_record
+from .encoding import VersionParts, encode_delta, encode_fields, event_record, version_record
 from .errors import Damaged, NoSuchVersion, SaveFailed, StoreError, Untrusted
 from .listings import Listings
 from .packs import CHUNK_SIZE
@@ -65,25 +67,16 @@ class Committer:
             stored = []
             ends: dict[int, int] = {}
             for component in change.changed:
+                id, members, fingerprint, stream, buffers, summaries = component
                 for patch in _patches(component):
                     self._take_upload(patch, ends)
                 digest, size, content = writer.add_content(
-                    component.stream,
-                    component.buffers,
-                    functools.partial(self._base, key, parent, component.id, pin),
+                    stream,
+                    buffers,
+                    functools.partial(self._base, key, parent, id, pin),
                     None if change.full else self._predecessors.of(key, component, pin),
                 )
-                stored.append(
-                    _Stored(
-                        component.id,
-                        component.members,
-                        component.fingerprint,
-                        digest,
-                        size,
-                        component.summaries,
-                        content,
-                    )
-                )
+                stored.append(_Stored(id, members, fingerprint, digest, size, summaries, content))
             fields = encode_fields(change, writer.add, self._short_environment)
             self._short_environment = fields.get("environment")
             with core.lock:
@@ -387,7 +380,10 @@ def _is_base_due(above: VersionRow, delta: bytes) -> bool:
 
 
 def _entries(stored: Iterable[_Stored], number: int) -> list[ComponentEntry]:
-    return [ComponentEntry(*component[:6], since=number, content=component.content) for component in stored]
+    return [
+        ComponentEntry(id, members, fingerprint, digest, size, summaries, number, content)
+        for id, members, fingerprint, digest, size, summaries, content in stored
+    ]
 
 
 def _since(entry: ComponentEntry, number: int) -> ComponentEntry:

@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, tzinfo
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +28,21 @@ from .rows import SessionRow, VersionRow, from_blob
 from .seal import Seal
 from .timeline import Timeline, position
 
+_DATE_LENGTH = len("2000-01-01T00:00:00")
+
 
 def now() -> str:
     """Return the time as it is written down: ISO 8601, local, with offset."""
-    seconds = time.time()
-    return datetime.fromtimestamp(seconds, _zone(int(seconds // 900))).isoformat(timespec="milliseconds")
+    second, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    date, offset = _second(second)
+    return f"{date}.{nanoseconds // 1_000_000:03}{offset}"
 
 
 @functools.lru_cache(maxsize=1)
-def _zone(quarter: int) -> tzinfo | None:
-    """Return the local offset in a quarter of an hour; none changes within, and asking is dear for every commit."""
-    return datetime.fromtimestamp(quarter * 900).astimezone().tzinfo
+def _second(second: int) -> tuple[str, str]:
+    """Return the local time of a second, and its offset; asking is dear for every commit."""
+    text = datetime.fromtimestamp(second).astimezone().isoformat(timespec="seconds")
+    return text[:_DATE_LENGTH], text[_DATE_LENGTH:]
 
 
 class Core(Durability):

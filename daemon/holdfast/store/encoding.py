@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 from blake3 import blake3
 
+from holdfast.quick_json import dumps
+
 from .blobs import BlobRef, compress, decode_refs, unpack
 from .packs import EVENT_RECORD, LISTING_RECORD, RAW, VERSION_RECORD, ZSTD, record_header
 from .records import Buffer, Change, ComponentEntry, VersionRecord
@@ -29,7 +31,6 @@ _RECORD_COMPRESS_MIN = 2048
 _DECODED_WHOLE = 1 << 16
 _DELTA_START = '{"changed":['
 _decoder = json.JSONDecoder()
-_encoder = json.JSONEncoder(separators=(",", ":"))
 
 
 class Delta(NamedTuple):
@@ -48,11 +49,6 @@ class VersionParts(NamedTuple):
     delta: bytes
 
 
-def dumps(value: Any) -> bytes:
-    """Return compact JSON in ASCII, so that any text survives, lone surrogates too."""
-    return _encoder.encode(value).encode("ascii")
-
-
 # ---------------------------------------------------------------------------------------------- delta
 
 
@@ -63,7 +59,8 @@ def encode_delta(entries: Iterable[ComponentEntry], removed: Iterable[str]) -> b
         dumps([e.id, e.members, e.fingerprint, e.digest.hex(), e.size, e.summaries, e.since, _b64(e.content)])
         for e in entries
     )
-    return b'{"changed":[%b],"removed":%b}' % (changed, dumps(list(removed)))
+    gone = list(removed)
+    return b'{"changed":[%b],"removed":%b}' % (changed, dumps(gone) if gone else b"[]")
 
 
 def decode_delta(data: bytes) -> Delta:
@@ -86,7 +83,7 @@ def _entry(fields: list[Any]) -> ComponentEntry:
 def _decode_slowly(data: bytes) -> dict[str, Any]:
     """Read a large delta entry by entry, where it has the form in which it is written: the interpreter's lock, which
     reading it at one stroke would hold for long, is let go in between."""
-    text = data.decode("ascii")
+    text = data.decode()
     at = len(_DELTA_START)
     if not text.startswith(_DELTA_START) or text[at : at + 1] != "[":
         found: dict[str, Any] = json.loads(text)
@@ -132,7 +129,7 @@ def encode_fields(
         ("skipped", list(change.skipped)),
         ("environment", change.environment),
     ):
-        if not value or (isinstance(value, str) and len(value) <= _SURELY_INLINE) or value == short:
+        if not value or (isinstance(value, str) and len(value) <= _SURELY_INLINE) or value is short or value == short:
             fields[name] = value
             continue
         text = dumps(value)

@@ -26,6 +26,7 @@ class Pin:
 
     def __init__(self, pins: Pins) -> None:
         self._pins = pins
+        self.released = False
 
     def add(self, digests: Iterable[bytes]) -> None:
         """Have chunks stay until this pin is released, if they are there at all."""
@@ -66,34 +67,30 @@ class Pins:
     def __init__(self, known: Callable[[Sequence[bytes]], Collection[bytes]]) -> None:
         self.ask = known
         self._lock = threading.Lock()
-        self._held: dict[int, set[bytes]] = {}
-        self._lists: dict[int, list[bytes]] = {}
-        self._packs: dict[int, set[int]] = {}
+        self._held: dict[Pin, set[bytes]] = {}
+        self._lists: dict[Pin, list[bytes]] = {}
+        self._packs: dict[Pin, set[int]] = {}
         self._watched: set[bytes] | None = None
         self._readers = 0
 
     def hold(self) -> Pin:
         """Return a new pin, to be released by its maker."""
-        pin = Pin(self)
-        with self._lock:
-            self._held[id(pin)] = set()
-        return pin
+        return Pin(self)
 
     def note(self, pin: Pin, digests: Iterable[bytes]) -> None:
         """See `Pin.add`."""
         with self._lock:
-            held = self._held.get(id(pin))
-            if held is None:
+            if pin.released:
                 raise ValueError("this pin was released")
             fresh = set(digests)
-            held |= fresh
+            self._held.setdefault(pin, set()).update(fresh)
             if self._watched is not None:
                 self._watched |= fresh
 
     def note_packs(self, pin: Pin, numbers: Iterable[int]) -> None:
         """See `Pin.keep_packs`."""
         with self._lock:
-            self._packs.setdefault(id(pin), set()).update(numbers)
+            self._packs.setdefault(pin, set()).update(numbers)
 
     def packs(self) -> set[int]:
         """Return the packs that have to stay as they are."""
@@ -104,16 +101,17 @@ class Pins:
         """See `Pin.add_lists`."""
         with self._lock:
             fresh = list(lists)
-            self._lists.setdefault(id(pin), []).extend(fresh)
+            self._lists.setdefault(pin, []).extend(fresh)
             if self._watched is not None:
                 self._watched.update(digests_in(fresh))
 
     def drop(self, pin: Pin) -> None:
         """See `Pin.release`; may be called twice."""
         with self._lock:
-            self._held.pop(id(pin), None)
-            self._lists.pop(id(pin), None)
-            self._packs.pop(id(pin), None)
+            pin.released = True
+            self._held.pop(pin, None)
+            self._lists.pop(pin, None)
+            self._packs.pop(pin, None)
 
     @contextmanager
     def watching(self) -> Iterator[None]:

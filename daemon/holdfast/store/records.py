@@ -58,8 +58,7 @@ class Patch:
         return sum(memoryview(data).nbytes for _, data in self.runs)
 
 
-@dataclass(frozen=True, slots=True)
-class ComponentContent:
+class ComponentContent(NamedTuple):
     """Variables that share objects, pickled together: one stream and its out-of-band buffers."""
 
     id: str
@@ -68,12 +67,11 @@ class ComponentContent:
     """The kernel's own digest; kept and handed back, never looked into."""
     stream: Buffer | Patch
     buffers: Sequence[Buffer | Patch]
-    summaries: dict[str, Summary] = field(default_factory=dict)
+    summaries: dict[str, Summary] = {}  # noqa: RUF012 - never written to
     """One per visible name."""
 
 
-@dataclass(frozen=True, slots=True)
-class ComponentEntry:
+class ComponentEntry(NamedTuple):
     """A component as a version lists it."""
 
     id: str

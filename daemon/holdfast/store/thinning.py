@@ -12,8 +12,10 @@ from typing import Any
 
 from blake3 import blake3
 
+from holdfast.quick_json import dumps
+
 from .core import Core, now
-from .encoding import VersionParts, dumps, encode_delta, listing_record
+from .encoding import VersionParts, encode_delta, listing_record
 from .errors import Damaged, NoSuchVersion, Untrusted
 from .ledger import ListingRow, VersionStub
 from .rows import SessionRow, version_id

@@ -66,6 +66,9 @@ class Limits:
         )
 
 
+_NONE = Limits()
+
+
 class Choice:
     """Knows which variables are to be left out.
 
@@ -79,7 +82,7 @@ class Choice:
     """
 
     def __init__(self, namespace: Mapping[str, Any]) -> None:
-        self.limits = Limits()
+        self.limits = _NONE
         self.is_made = False
         self.problems: list[Lost] = []
         self._namespace = namespace
@@ -92,7 +95,7 @@ class Choice:
         """Read the rules; return whether they are other ones than before."""
         namespace = self._namespace
         self.problems = []
-        if KEEP not in namespace and SKIP not in namespace and not self.is_made and self.limits == Limits():
+        if KEEP not in namespace and SKIP not in namespace and not self.is_made and self.limits == _NONE:
             return False
         kept = self._names(KEEP) if KEEP in namespace else None
         skipped = self._names(SKIP) if SKIP in namespace else ()
@@ -103,7 +106,7 @@ class Choice:
         self._kept = None if kept is None else Patterns(kept)
         self._skipped = Patterns(skipped or ())
         self._patterns = Patterns(self.limits.patterns)
-        self.is_made = rules != (None, (), Limits())
+        self.is_made = rules != (None, (), _NONE)
         return True
 
     def _names(self, rule: str) -> tuple[str, ...] | None:

@@ -63,6 +63,8 @@ class Estimates:
 def _size(value: Any) -> int:
     """Return a quick guess at the bytes of a value; calls nothing of the user's."""
     kind = type(value)
+    if id(kind) in _NUMBERS:
+        return 0
     package = module_of(kind).partition(".")[0]
     if package == "numpy" and kind.__name__ == "ndarray":
         return int(value.nbytes)
@@ -75,3 +77,4 @@ def _size(value: Any) -> int:
 
 _CONTAINERS = (list, dict, set, tuple)
 _MEASURED = (str, bytes, bytearray)
+_NUMBERS = frozenset(map(id, (type(None), bool, int, float, complex)))

@@ -166,10 +166,15 @@ class CapturePass:
             return False
         self._session.deep.discard(member)
         mark = pages.fingerprint((member,), stream, ())
-        identity = new_id() if before is None else before.id
-        self._partition.add(Record(identity, (member,), mark, unchanged_if=(value,)))
-        if before is None or before.fingerprint != mark:
-            self.outcome.changed.append(Component(identity, (member,), mark, stream, [], (member,)))
+        if before is not None and before.fingerprint == mark:
+            before.unchanged_if = (value,)
+            return True
+        if before is None or self._partition.hold:
+            before = Record(new_id() if before is None else before.id, (member,), mark, unchanged_if=(value,))
+            self._partition.add(before)
+        else:
+            before.fingerprint, before.unchanged_if = mark, (value,)
+        self.outcome.changed.append(Component(before.id, (member,), mark, stream, [], (member,)))
         return True
 
     # -- which members are pickled together to begin with
