@@ -154,3 +154,36 @@ def test_what_comes_to_a_polars_frame_costs_what_it_is() -> None:
         "numbers.flags['SORTED_ASC'] and numbers.name == 'n' and numbers[-1] == n - 1 and first is frame"
     )
     assert reborn.value("len(parts) == 5005 and parts[-1] == 4 and nothing.shape == (0, 0)")
+
+
+@pytest.mark.parametrize(
+    ("library", "value", "change", "check"),
+    [
+        ("torch", "torch.zeros(1 << 20)", "value[1 << 19] = 5", "value[1 << 19].item() == 5"),
+        ("torch", "torch.zeros(1 << 20)[100:]", "value[1 << 19] = 5", "value[1 << 19].item() == 5"),
+        (
+            "torch",
+            "torch.nn.Linear(1000, 1000)",
+            "with torch.no_grad(): value.weight[5, 7] = 9",
+            "value.weight[5, 7].item() == 9",
+        ),
+        *(
+            (
+                "scipy.sparse",
+                f"scipy.sparse.random(2000, 2000, 0.1, '{form}', random_state=0)",
+                "value.data[1000] = 5",
+                "value.data[1000] == 5",
+            )
+            for form in ("csr", "csc", "coo")
+        ),
+    ],
+)
+def test_a_changed_element_of_a_tensor_or_sparse_matrix_costs_a_chunk(
+    library: str, value: str, change: str, check: str
+) -> None:
+    pytest.importorskip(library)
+    session = Session()
+    assert sent(session, f"import {library}\nvalue = {value}; box = {{'value': value}}") > 3 << 20
+    assert 0 < sent(session, "box['n'] = 1") < SMALL
+    assert 0 < sent(session, change) < (1 << 18) + SMALL
+    assert session.reborn().value(f"box['value'] is value and {check}")
