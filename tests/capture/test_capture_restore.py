@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import types
 from collections.abc import Iterator
@@ -274,3 +275,40 @@ def test_a_new_type_comes_back_as_one_object() -> None:
     assert reborn.outcome is not None
     assert not reborn.outcome.failed
     assert reborn.value("User(3) == 3 and again[0] is User and User.__supertype__ is int and User.__name__ == 'User'")
+
+
+def _loading_makes(library: types.ModuleType, made: list[object]) -> Session:
+    library.__dict__["Thing"].__setstate__ = lambda self, state: made.extend([] for _ in range(100_000))
+    session = Session()
+    session.run("import some_library; thing = some_library.Thing(); thing.x = 1")
+    return session
+
+
+def test_what_a_restore_makes_is_not_searched_for_garbage_meanwhile_nor_right_afterwards(
+    library: types.ModuleType,
+) -> None:
+    made: list[object] = []
+    session = _loading_makes(library, made)
+    searches: list[object] = []
+    gc.callbacks.append(lambda phase, info: searches.append(phase))
+    try:
+        session.reborn()
+        assert len(made) == 100_000
+        assert not searches
+        assert gc.get_count()[0] < len(made)
+        assert gc.isenabled()
+    finally:
+        gc.callbacks.pop()
+
+
+def test_what_the_user_has_frozen_stays_frozen_over_a_restore(library: types.ModuleType) -> None:
+    made: list[object] = []
+    session = _loading_makes(library, made)
+    gc.freeze()
+    try:
+        frozen = gc.get_freeze_count()
+        session.reborn()
+        assert len(made) == 100_000
+        assert 0.9 * frozen < gc.get_freeze_count() < frozen + len(made)
+    finally:
+        gc.unfreeze()

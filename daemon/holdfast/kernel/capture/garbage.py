@@ -12,8 +12,14 @@ _put_off: list[bool] = []
 
 
 @contextmanager
-def kept_off(work: Sized | None = None) -> Iterator[None]:
-    """Put it off; with `work`, only if that is more than a little."""
+def kept_off(work: Sized | None = None, *, loading: bool = False) -> Iterator[None]:
+    """Put it off.
+
+    Args:
+        work: what is done meanwhile: it is only put off if that is more than a little.
+        loading: what is made meanwhile is there to stay, and counts as old afterwards. Else it would be searched
+            as soon as this ends: all at once, and while somebody waits.
+    """
     if (work is not None and len(work) < MANY) or not gc.isenabled():
         yield
         return
@@ -23,6 +29,8 @@ def kept_off(work: Sized | None = None) -> Iterator[None]:
         yield
     finally:
         if _put_off.pop():
+            if loading:
+                _grow_old()
             gc.enable()
 
 
@@ -39,3 +47,13 @@ def want(on: bool) -> None:
         gc.enable()
     else:
         gc.disable()
+
+
+def _grow_old() -> None:
+    """Let all objects be of the oldest generation, which is searched when it has grown.
+
+    Not where the session has frozen objects: they would no longer be. Some hundred are Python 3.12's own.
+    """
+    if gc.get_count()[0] > MANY > gc.get_freeze_count():
+        gc.freeze()
+        gc.unfreeze()

@@ -84,7 +84,7 @@ class Later:
             return [], []
         restoration.stop = stop
         try:
-            with kept_off():
+            with kept_off(loading=True):
                 fresh = restoration.load_more(component)
         finally:
             restoration.stop = None

@@ -483,8 +483,8 @@ class SessionCapture:
         """
         self.flights.land(wait=True)
         differences = Differences(environment)
-        many = sum(map(_pickled_bytes, components)) > _MUCH
-        with garbage.kept_off(None if many else components):
+        # Loading imports what is needed, and most of what that makes stays as well.
+        with garbage.kept_off(loading=True):
             if mode == "replace":
                 return self._replace(components, names, differences, owed=bool(owed))
             return self._merge(components, names, differences, owed=owed is None or owed)
@@ -646,16 +646,6 @@ class SessionCapture:
         if self._choice.is_made:
             self._owed.members |= self._left_out(names)
         return names, failed
-
-
-def _pickled_bytes(component: SavedComponent) -> int:
-    if isinstance(component, StoredComponent):
-        return component.sizes[0]
-    return memoryview(component.stream).nbytes
-
-
-_MUCH = 1 << 20
-"""Bytes of pickles from which on a search for garbage while they are loaded costs more than it finds."""
 
 
 def _is_told(member: str) -> bool:
