@@ -19,33 +19,42 @@ from .names import names_of_function
 
 LOOK_AT = 5_000
 """Objects looked at in something that can't be pickled, before it is taken to share with everything."""
+_UNLIMITED = 1 << 62
 _MANY = 1_000
 """Parts of one object, from which on their types are looked at first: a list of a million numbers leads nowhere."""
 
 
 def is_held(ties: dict[int, Any], counted: dict[int, int]) -> bool:
-    """Whether an object of a component is referenced from outside it; empties `ties` on the way.
+    """Whether an object of a component is referenced from outside it; takes out of `ties` what nobody else holds.
 
     Args:
         ties: the objects which were met when it was pickled, in order.
         counted: how often each of those was met whose references pickling meets.
     """
-    things = {key: ties[key] for key in ties if key in counted}
-    ties.clear()
-    return _excess(things, counted)
+    _let_go(ties)
+    for key in ties:
+        thing = ties[key]
+        if getrefcount(thing) - _HERE > counted.get(key, _UNLIMITED):
+            return True
+    return False
 
 
 def _excess(things: dict[int, Any], counts: dict[int, int]) -> bool:
-    # What holds something is met before it, so what was made for pickling alone goes away from the outside in.
-    for key in list(things):
-        thing = things[key]
-        if getrefcount(thing) <= _HERE:
-            del things[key]
+    _let_go(things)
     for key in things:
         thing = things[key]
         if getrefcount(thing) - _HERE > counts[key]:
             return True
     return False
+
+
+def _let_go(things: dict[int, Any]) -> None:
+    """Take out what nobody else holds."""
+    # What holds something is met before it, so what was made for pickling alone goes away from the outside in.
+    for key in list(things):
+        thing = things[key]
+        if getrefcount(thing) <= _HERE:
+            del things[key]
 
 
 def _references_here() -> int:

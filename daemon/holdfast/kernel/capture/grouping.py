@@ -78,6 +78,13 @@ def merges(
         for key in owner.keys() & ties.keys():
             unions.join(owner[key], index)
         owner.update(dict.fromkeys(ties, index))
+    many = [(group.pickled.ids, index) for index, group in enumerate(groups) if group.pickled and group.pickled.ids]
+    many.sort(key=lambda found: len(found[0]))
+    for ids, index in many:
+        for key in filter(owner.__contains__, ids):
+            unions.join(owner[key], index)
+        if ids is not many[-1][0]:
+            owner.update(dict.fromkeys(ids, index))
     reached = _join_circles(groups, unions, group_of, clean_home)
     sets: dict[int, list[Group]] = {}
     for index, group in enumerate(groups):

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import rebuild
+from .frugal import Thinning
 from .pages import LARGE
 
 _OPCODES: dict[int, dict[bytes, tuple[type, bytes]]] = {
@@ -55,11 +56,15 @@ class Stream(io.BytesIO):
         self._weak = weak
         self._passing = passing
         self._may_resize = may_resize
+        self.thinning: Thinning | None = None
+        """What takes out of `visited` what need not be there."""
 
     def write(self, piece: Any) -> int:
         """Write what the pickler has put together, or take an object that it passes on."""
         size = len(piece)
         if size < _LEAST or (found := self._announced(type(self._visited[-1]), size)) is None:
+            if self.thinning is not None:
+                self.thinning.work()
             return super().write(piece)
         length, function = found
         self.seek(-length, io.SEEK_END)

@@ -13,7 +13,7 @@ import sys
 import time
 import types
 from collections import Counter
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Callable, Collection, Sequence, Sized
 from dataclasses import dataclass
 from itertools import compress
 from typing import Any
@@ -23,6 +23,7 @@ from . import arrays, frames, rebuild, recipes, reducers
 from .components import DEFINITION as DEFINITION_PREFIX
 from .components import KEPT, Lost, is_visible
 from .definitions import TYPE_VARIABLES, Definitions
+from .frugal import Thinning
 from .kinds import COUNTED, DEFINITION, TIES, Kinds, is_importable_type, module_of, set_free
 from .pages import Pages
 from .payloads import Stream
@@ -84,6 +85,8 @@ class Pickled:
         classes: hidden ids of the session's classes of which instances were met.
         dropped: callbacks that it was saved without.
         passing: ids of objects that are there only to be sent as buffers.
+        ids: of objects that tie, which are known to live on without being in `ties`.
+        held: with `ids`, whether one of these is referenced from outside.
     """
 
     members: tuple[str, ...]
@@ -102,6 +105,8 @@ class Pickled:
     dropped: tuple[Lost, ...]
     steps: int
     passing: set[int]
+    ids: Collection[int] = ()
+    held: bool = False
 
 
 set_free(Token)
@@ -451,6 +456,8 @@ def _pickle_members(
         pickler.watch_for({**session.special(), **{id(collection): known for collection, known in orders}})
     visited = pickler.visited
     session.progress = pickler.progress
+    if session.is_copy and len(members) == 1 and not deep:
+        pickler.stream.thinning = Thinning(visited)
     ends = []
     for name, value in members:
         try:
@@ -465,6 +472,8 @@ def _pickle_members(
         ends.append(len(visited))
     # It holds all that was met, which is about to be counted.
     session.progress = ()
+    if not deep:
+        pickler.clear_memo()
     seen = list(compress(visited, map(kinds.__getitem__, map(type, visited))))
     ties = {id(thing): thing for thing in seen if kinds[type(thing)] & TIES}
     stream = pickler.stream.getvalue()
@@ -482,7 +491,7 @@ def _pickle_members(
         pickler.shared |= ties.keys() & session.loose().keys()
     for key in pickler.shared:
         ties.pop(key, None)
-    counted = Counter([id(thing) for thing in seen if kinds[type(thing)] == COUNTED])
+    counted = Counter(id(thing) for thing in seen if kinds[type(thing)] == COUNTED)
     if pickler.weak:
         counted.subtract({key: count for key, count in pickler.weak.items() if key in counted})
     for name, value in members:

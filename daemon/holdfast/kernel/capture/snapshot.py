@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import escapes, grouping, losses, pages, stamps
+from . import escapes, frugal, grouping, losses, pages, stamps
 from .aliases import ALIAS, Aliases
 from .choice import Choice
 from .components import (
@@ -264,6 +264,8 @@ class CapturePass:
             return
         if group.pickled.ties:
             self._meet_aliases(group.pickled.ties)
+        if self._session.is_copy and len(group.pickled.counted) >= frugal.MANY:
+            group.pickled.held, group.pickled.ids = frugal.condense(group.pickled.ties, group.pickled.counted)
         self._alive.append(group)
         for hidden, definition in group.pickled.met.items():
             self._meet(hidden, definition)
@@ -491,7 +493,7 @@ class CapturePass:
             own=pickled.own,
             names=pickled.names,
             dynamic=pickled.dynamic,
-            held=bool(pickled.counted) and escapes.is_held(pickled.ties, pickled.counted),
+            held=self._is_held(pickled),
             unchanged_if=self._remembered(group.members, pickled),
             points_at=self._pointer(group.members, pickled),
             stamp=self._stamp(group.members),
@@ -521,6 +523,12 @@ class CapturePass:
                     base=None if stored is None else stored.fingerprint,
                 )
             )
+
+    @staticmethod
+    def _is_held(pickled: Pickled) -> bool:
+        held = pickled.held if pickled.ids else bool(pickled.counted) and escapes.is_held(pickled.ties, pickled.counted)
+        pickled.ties.clear()
+        return held
 
     def _remembered(self, members: tuple[str, ...], pickled: Pickled) -> Any:
         if len(members) > 1 or pickled.ties or len(pickled.stream) > REMEMBERED_BYTES or not is_visible(members[0]):
