@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,24 +20,26 @@ def captured(kernel: Kernel, code: str) -> tuple[dict[str, Any], list[bytes]]:
     if snapshot == "pending":
         message = kernel.wait_for("captured")
         snapshot, buffers = message.header["snapshot"], message.buffers
-    (component,) = (found for found in snapshot["changed"] if found["members"] == ["many"])
+    component = snapshot["changed"][0]
     return component, [bytes(buffers[0])]
+
+
+def described(component: dict[str, Any], contents: list[bytes], **more: Any) -> dict[str, Any]:
+    """Describe a component as in the message that begins a restore."""
+    about = {name: component[name] for name in ("id", "members", "fingerprint")}
+    return {**about, "buffers": 0, "sizes": [len(content) for content in contents], **more}
+
+
+def restore(kernel: Kernel, components: list[dict[str, Any]], contents: list[bytes]) -> None:
+    """Send the message that begins a restore."""
+    kernel.attach()
+    about = {"loading": "l1", "packs": {}, "environment": {}}
+    kernel.send("restore", contents, id=1, mode="replace", names=None, components=components, **about)
 
 
 def restore_later(kernel: Kernel, component: dict[str, Any], contents: list[bytes]) -> None:
     """Have the kernel restore a component that waits until it is needed."""
-    kernel.attach()
-    described = {
-        "id": component["id"],
-        "members": component["members"],
-        "fingerprint": component["fingerprint"],
-        "buffers": 0,
-        "sizes": [len(content) for content in contents],
-        "later": True,
-    }
-    kernel.send(
-        "restore", id=1, mode="replace", names=None, loading="l1", packs={}, components=[described], environment={}
-    )
+    restore(kernel, [described(component, contents, later=True)], [])
     answer = kernel.wait_for("restored").header
     assert answer["restored"] == ["many"] and answer["waiting"] == ["many"] and not answer["failed"]
 
@@ -49,13 +52,13 @@ def component() -> tuple[dict[str, Any], list[bytes]]:
 
 
 def test_what_a_run_needs_is_asked_for_and_comes_in_parts(component: tuple[dict[str, Any], list[bytes]]) -> None:
-    described, (stream,) = component
+    saved, (stream,) = component
     with Kernel() as kernel:
-        restore_later(kernel, described, [stream])
+        restore_later(kernel, saved, [stream])
         kernel.start("len(many)")
         need = kernel.wait_for("need").header
-        assert (need["loading"], need["component"], need["wanted"]) == ("l1", described["id"], [[0, "all"]])
-        about = {"loading": "l1", "component": described["id"]}
+        assert (need["loading"], need["component"], need["wanted"]) == ("l1", saved["id"], [[0, "all"]])
+        about = {"loading": "l1", "component": saved["id"]}
         half = len(stream) // 2
         kernel.send("part", [stream[half:], stream[:half]], into=[(0, half), (0, 0)], **about)
         kernel.send("component", **about)
@@ -63,12 +66,32 @@ def test_what_a_run_needs_is_asked_for_and_comes_in_parts(component: tuple[dict[
         kernel.wait_for("loaded")
 
 
+def test_what_waits_is_on_its_way_while_a_restore_imports_modules(
+    component: tuple[dict[str, Any], list[bytes]], tmp_path: Path
+) -> None:
+    many, (stream,) = component
+    (tmp_path / "some_library.py").write_text("def function(): pass")
+    env = {"PYTHONPATH": str(tmp_path)}
+    with Kernel(env=env) as kernel:
+        function, contents = captured(kernel, "from some_library import function")
+    with Kernel(env=env) as kernel:
+        restore(kernel, [described(function, contents), described(many, [stream], later=True)], contents)
+        first = kernel.wait_until(lambda frame: frame.header["type"] in {"need", "restored"}).header
+        assert (first["type"], first["component"]) == ("need", many["id"])
+        assert kernel.wait_for("restored").header["waiting"] == ["many"]
+        about = {"loading": "l1", "component": many["id"]}
+        kernel.start("len(many)")
+        kernel.send("part", [stream], into=[(0, 0)], **about)
+        kernel.send("component", **about)
+        assert kernel.finish().result == "50000"
+
+
 def test_what_turns_out_to_be_damaged_is_never_unpickled_and_is_told(
     component: tuple[dict[str, Any], list[bytes]],
 ) -> None:
-    described, (stream,) = component
+    saved, (stream,) = component
     with Kernel() as kernel:
-        restore_later(kernel, described, [stream])
+        restore_later(kernel, saved, [stream])
         kernel.start("x = 1; 'many' in globals()")
         need = kernel.wait_for("need").header
         about = {"loading": need["loading"], "component": need["component"]}
@@ -82,9 +105,9 @@ def test_what_turns_out_to_be_damaged_is_never_unpickled_and_is_told(
 def test_the_death_of_the_daemon_ends_a_kernel_that_waits_for_it(
     component: tuple[dict[str, Any], list[bytes]],
 ) -> None:
-    described, contents = component
+    saved, contents = component
     with Kernel() as kernel:
-        restore_later(kernel, described, contents)
+        restore_later(kernel, saved, contents)
         kernel.start("len(many)")
         kernel.wait_for("need")
         kernel.die_as_daemon()

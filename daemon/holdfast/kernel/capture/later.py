@@ -14,6 +14,9 @@ from .owed import Owed
 from .pickler import Session
 from .restore import Restoration, forget_missing
 
+READ_AHEAD = 64 << 20
+"""Bytes that are asked for before anybody needs them, while a restore imports modules."""
+
 
 class Later:
     """What a session has and did not load yet.
@@ -37,6 +40,15 @@ class Later:
         self._restoration = None
         rest = self.waiting.begin(components if possible else ())
         return rest if possible else components
+
+    def read_ahead(self) -> None:
+        """Have some of what waits on its way: this process is busy for a while with something else than reading."""
+        left = READ_AHEAD
+        for component in self.waiting.all():
+            size = sum(component.sizes)
+            if size <= left:
+                left -= size
+                component.ahead()
 
     def wait_no_more(self) -> list[SavedComponent]:
         """Something can't be loaded without the others: return those that were to wait."""

@@ -86,6 +86,11 @@ class StoredComponent(SavedComponent):
         """Its buffers; they become part of what is loaded."""
         return self._fetched()[1]
 
+    def ahead(self) -> None:
+        """Have its bytes on the way: they will be wanted soon."""
+        if self._content is None:
+            self._source.ahead(self)
+
     def release(self) -> None:
         """Let go of the bytes: it is loaded, or they can be fetched again."""
         if self.waits:

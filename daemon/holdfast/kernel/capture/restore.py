@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import re
+import sys
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -114,6 +115,7 @@ class _ComponentUnpickler(pickle.Unpickler):
         if module == "__main__":
             return self._restoration.named(name)
         self.learned.modules.add(module)
+        self._restoration.needs_module(module)
         if self._restoration.differences.python is not None:
             module = versions.MOVED.get(module, module)
             self.learned.grown = self.learned.grown or module in versions.GROWN
@@ -171,6 +173,7 @@ class _ComponentUnpickler(pickle.Unpickler):
 
     def _import_module(self, name: str, *submodules: str) -> Any:
         self.learned.modules.add(name)
+        self._restoration.needs_module(name)
         self._restoration.session.submodules.update(submodules)
         return rebuild.import_module(name, *submodules)
 
@@ -282,6 +285,8 @@ class Restoration:
         self.failures: dict[str, tuple[SavedComponent, BaseException]] = {}
         self.stop: Callable[[], bool] | None = None
         """Whether loading is to be given up for something else."""
+        self.on_import: Callable[[], None] | None = None
+        """Called once, before a module of a library is imported: that takes a while."""
         self.pointed: dict[str, set[str]] = {}
         """By component, the hidden members that what could not be loaded points to."""
         self.annotated: list[Any] = []
@@ -289,6 +294,14 @@ class Restoration:
         self._home = {member: component for component in components for member in component.members}
         self._loading: set[str] = set()
         self._modules: dict[str, set[str]] = {}
+
+    def needs_module(self, name: str) -> None:
+        """A module is imported next, if it is not there."""
+        if self.on_import is None or name in sys.modules:
+            return
+        if name.partition(".")[0] not in sys.stdlib_module_names:
+            begin, self.on_import = self.on_import, None
+            begin()
 
     def load_all(self, components: Iterable[SavedComponent]) -> None:
         """Load components; those that fail are tried once more when all others are variables of the session.

@@ -505,6 +505,7 @@ class SessionCapture:
         # What another Python has saved is saved anew, all of it.
         wanted = self._later.begin(wanted, possible=names is None and differences.python is None)
         restoration = Restoration(self._session, components, lambda hidden: None, differences)
+        restoration.on_import = self._later.read_ahead
         failed = self._load(restoration, wanted, names, warm=self._owed.has_run)
         if self._later.waiting and restoration.needs_others():
             restoration.load_all(self._later.wait_no_more())
