@@ -95,9 +95,20 @@ class Answer(dict[str, Any]):
 
 
 class Kernel:
-    """A kernel process; use as a context manager."""
+    """A kernel process; use as a context manager.
 
-    def __init__(self, python: str = PYTHON, *, env: dict[str, str] | None = None, slow: float = 0) -> None:
+    Args:
+        copies: seconds after which copies of it that get nowhere are ended; None: it makes no copies.
+    """
+
+    def __init__(
+        self,
+        python: str = PYTHON,
+        *,
+        env: dict[str, str] | None = None,
+        slow: float = 0,
+        copies: float | None = None,
+    ) -> None:
         ours, theirs = socket.socketpair()
         self._reads: dict[int, str] = {}
         out_read, out_write = os.pipe()
@@ -105,16 +116,20 @@ class Kernel:
         self.crash_read, crash_write = os.pipe()
         lifeline, self._lifeline = os.pipe()
         config = {"fd": theirs.fileno(), "cloudpickle": str(CLOUDPICKLE), "stdout_fd": 1, "stderr_fd": 2}
+        self._lane, their_lane = socket.socketpair()
+        if copies is not None:
+            config |= {"lane_fd": their_lane.fileno(), "patience": copies}
         self.process = subprocess.Popen(
             [python, str(KERNEL), json.dumps({**config, "crash_fd": crash_write, "lifeline_fd": lifeline})],
             stdin=subprocess.DEVNULL,
             stdout=out_write,
             stderr=err_write,
-            pass_fds=(theirs.fileno(), crash_write, lifeline),
+            pass_fds=(theirs.fileno(), crash_write, lifeline, their_lane.fileno()),
             start_new_session=True,
             env=env if env is not None else plain_environment(),
         )
         theirs.close()
+        their_lane.close()
         for fd in (out_write, err_write, crash_write, lifeline):
             os.close(fd)
         self._reads = {out_read: "stdout", err_read: "stderr"}
@@ -139,6 +154,7 @@ class Kernel:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self.socket.close()
+        self._lane.close()
         for fd in (*self._reads, self.crash_read, self._lifeline):
             if fd >= 0:
                 os.close(fd)
@@ -240,9 +256,22 @@ class Kernel:
                 else:
                     self._frames.append(message)
 
+    def copy(self) -> wire.Channel:
+        """Return the connection of the next copy that the kernel makes.
+
+        Raises:
+            TimeoutError: it makes none.
+        """
+        self._lane.settimeout(PATIENCE)
+        _, (descriptor,), _, _ = socket.recv_fds(self._lane, 1 << 16, 1)
+        connection = socket.socket(fileno=descriptor)
+        connection.settimeout(PATIENCE)
+        return wire.Channel(connection)
+
     def die_as_daemon(self) -> None:
         """Do to the kernel what the death of its daemon does."""
         self.socket.close()
+        self._lane.close()
         os.close(self._lifeline)
         self._lifeline = -1
 

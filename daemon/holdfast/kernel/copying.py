@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from .capture.session import SessionCapture
 
 PATIENCE = 30.0
-"""Seconds that a copy may go on without getting anywhere: a lock may have been held when it was made."""
+"""Seconds that a copy may go on without getting anywhere, unless the daemon says otherwise: a lock may have been held
+when it was made."""
 _LOOKS_EVERY = 1.0
 MakeSnapshot = Callable[[Flight, Callable[[dict[str, Any], memoryview], None]], tuple[dict[str, Any], list[Any]]]
 
@@ -33,11 +34,13 @@ class Copier:
     Args:
         lane: descriptor of a Unix socket on which the daemon is given a connection for each of them; None: there are no
             copies.
+        patience: seconds that a copy may go on without getting anywhere.
     """
 
-    def __init__(self, lane: int | None, outbox: Outbox) -> None:
+    def __init__(self, lane: int | None, outbox: Outbox, patience: float | None = None) -> None:
         self._lane = None if lane is None else socket.socket(fileno=lane)
         self._outbox = outbox
+        self._patience = PATIENCE if patience is None else patience
 
     @property
     def is_enabled(self) -> bool:
@@ -72,7 +75,7 @@ class Copier:
                 connection, daemons = map(ours.enter_context, socket.socketpair())
                 flight.pid = fork_silently()
                 if flight.pid == 0:
-                    _be_copy(capture, flight, connection, theirs, about, snapshot)
+                    _be_copy(capture, flight, connection, theirs, about, snapshot, self._patience)
                 said = json.dumps({**about, "seq": flight.seq}).encode() + b"\n"
                 socket.send_fds(lane, [said], [daemons.fileno()])
         except OSError as error:
@@ -91,9 +94,10 @@ def _be_copy(
     over: int,
     about: dict[str, Any],
     snapshot: MakeSnapshot,
+    patience: float,
 ) -> NoReturn:
     try:
-        withdraw(PATIENCE)
+        withdraw(patience)
         kept = {connection.fileno(), over, flight.report}
         for earlier in capture.flights.flying():
             kept |= {earlier.report, earlier.over}
@@ -105,7 +109,7 @@ def _be_copy(
             channel.send(header, [piece])
             sent[0] += 1
 
-        _thread.start_new_thread(_keep_alive, (lambda: (sent[0], capture.progress()),))
+        _thread.start_new_thread(_keep_alive, (lambda: (sent[0], capture.progress()), patience))
         header, buffers = snapshot(flight, send_part)
         channel.send({"type": "captured", **about, **header}, buffers)
         # What is on its way is not lost when the process ends; only the daemon closes the connection.
@@ -117,14 +121,14 @@ def _be_copy(
         os._exit(0)
 
 
-def _keep_alive(progress: Callable[[], Any]) -> None:
+def _keep_alive(progress: Callable[[], Any], patience: float) -> None:
     """Live on as long as there is some progress."""
     last: Any = None
     while True:
-        time.sleep(_LOOKS_EVERY)
+        time.sleep(min(_LOOKS_EVERY, patience / 4))
         with contextlib.suppress(RuntimeError):  # something grew while it was counted: that is progress
             now = progress()
             if now == last:
                 continue
             last = now
-        live_on(PATIENCE)
+        live_on(patience)

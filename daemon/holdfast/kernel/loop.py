@@ -73,13 +73,21 @@ def serve(config: dict[str, Any]) -> None:
     lane = config.get("lane_fd")
     if lane is not None:
         os.set_inheritable(lane, False)
-    Kernel(channel, Pipes(config.get("stdout_fd", 1), config.get("stderr_fd", 2)), lifeline, lane).serve()
+    pipes = Pipes(config.get("stdout_fd", 1), config.get("stderr_fd", 2))
+    Kernel(channel, pipes, lifeline, lane, config.get("patience")).serve()
 
 
 class Kernel:
     """The process: its threads, its signals, its children, its end."""
 
-    def __init__(self, channel: Channel, pipes: Pipes, lifeline: int | None = None, lane: int | None = None) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        pipes: Pipes,
+        lifeline: int | None = None,
+        lane: int | None = None,
+        patience: float | None = None,
+    ) -> None:
         self._channel = channel
         self._lifeline = lifeline
         self._pipes = pipes
@@ -88,7 +96,7 @@ class Kernel:
         self._interrupts = Interrupts(lambda: self._wake.put(None))
         self._outbox = Outbox(channel, pipes, self._interrupts)
         self._desk = Desk(self._outbox)
-        self._session = Session(self._outbox, self._desk, lambda: bool(self._tasks), lane)
+        self._session = Session(self._outbox, self._desk, lambda: bool(self._tasks), lane, patience)
         self._closing = False
         self._forked = False
         self._cold = list(_WARM)

@@ -41,7 +41,14 @@ class Session:
     the frames it sends are its results.
     """
 
-    def __init__(self, outbox: Outbox, desk: Desk, has_work: Callable[[], bool], lane: int | None = None) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        desk: Desk,
+        has_work: Callable[[], bool],
+        lane: int | None = None,
+        patience: float | None = None,
+    ) -> None:
         self._outbox = outbox
         self._desk = desk
         self._interrupts = outbox.interrupts
@@ -62,7 +69,7 @@ class Session:
         interrupted = partial(getattr, self._watchdog, "interrupted")
         self.loader = Loader(outbox, self._capture_lock, self._watched, interrupted, has_work)
         self._copier: Any = None
-        self._lane = lane
+        self._lane, self._patience = lane, patience
         self._environment_told: dict[str, Any] | None = None
 
     # -- the control thread
@@ -132,7 +139,7 @@ class Session:
         self._document.attach(header.get("file"), header.get("cwd"), header.get("path0"))
         self._capture = SessionCapture(self._document.module)
         self._capture.flights.on_landed = self._note_cells
-        self._copier = Copier(self._lane, self._outbox)
+        self._copier = Copier(self._lane, self._outbox, self._patience)
         self._makers = Makers(self._namespace)
         self.loader.attach(self._capture, self._note_sources)
         self.choose(header.get("limits") or {})
