@@ -35,8 +35,8 @@ BIG = "big = [Locked(), *range(200_000)]"
 
 @pytest.fixture
 def copying(document: Path) -> Iterator[Kernel]:
-    """A kernel whose copies are ended when they get nowhere for a second."""
-    with Kernel(copies=1.0) as kernel:
+    """A kernel whose copies are ended when they get nowhere for two seconds."""
+    with Kernel(copies=2.0) as kernel:
         kernel.attach(document, cwd=document.parent, path0=str(document.parent))
         yield kernel
 
@@ -59,7 +59,7 @@ def test_a_copy_that_waits_for_a_lock_for_ever_is_ended_and_the_kernel_saves(cop
 def test_a_copy_that_takes_long_and_gets_on_is_let_be(copying: Kernel) -> None:
     answer = copying.run(SLOW, persist=True)
     copying.send("committed", seq=answer["snapshot"]["seq"])
-    answer = copying.run("big = [*(Slow() for _ in range(20)), *range(200_000)]", persist=True)
+    answer = copying.run("big = [*(Slow() for _ in range(25)), *range(200_000)]", persist=True)
     assert (answer["snapshot"], answer["copy"]) == ("pending", True)
     captured = copying.copy().receive()
     assert captured is not None, "the copy was ended"
