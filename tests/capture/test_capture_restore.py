@@ -6,6 +6,7 @@ import gc
 import sys
 import types
 from collections.abc import Iterator
+from importlib import metadata
 from importlib.machinery import ModuleSpec
 
 import pytest
@@ -234,6 +235,13 @@ def test_the_environment_names_the_distributions_that_pickles_need() -> None:
     snapshot = session.run("import numpy as np; a = np.zeros(3)")
     assert snapshot.environment["packages"]["numpy"] == np.__version__
     assert snapshot.environment["python"] == ".".join(map(str, sys.version_info[:3]))
+
+
+def test_the_environment_names_distributions_that_are_called_otherwise_than_their_modules() -> None:
+    session = Session()
+    packages = session.run("import attr; x = attr.Factory(list)").environment["packages"]
+    assert packages["attrs"] == metadata.version("attrs")
+    assert "attr" not in packages
 
 
 def test_a_package_comes_back_with_the_submodules_that_were_imported(monkeypatch: pytest.MonkeyPatch) -> None:
