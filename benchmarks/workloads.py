@@ -12,6 +12,7 @@ docs/benchmarks.md says what is measured and how.
 from __future__ import annotations
 
 import argparse
+import compileall
 import datetime
 import gc
 import json
@@ -31,6 +32,8 @@ import workload_holdfast
 import workload_peers
 import workload_report
 from workload_cells import Workload, workloads
+
+import holdfast
 
 ROOT = Path(__file__).parents[1]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "holdfast-benchmarks"
@@ -163,6 +166,8 @@ def main() -> int:
     results = Results(arguments.json)
     arguments.folder = arguments.folder.resolve() if arguments.folder else None
     if not arguments.report:
+        # As pip does when it installs a package: the peers' modules are compiled as well.
+        compileall.compile_dir(Path(holdfast.__file__).parent, quiet=1)
         with tempfile.TemporaryDirectory(dir=arguments.folder, prefix="holdfast-workloads-") as folder:
             known = workloads(arguments.scale)
             for name in arguments.only if arguments.only is not None else known:
