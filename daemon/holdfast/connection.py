@@ -128,7 +128,8 @@ class Connection(asyncio.Protocol):
 
 def _is_pollable(descriptor: int) -> bool:
     mode = os.fstat(descriptor).st_mode
-    return sys.platform != "win32" and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode))
+    # Of the other character devices some are not (/dev/null).
+    return sys.platform != "win32" and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(descriptor))
 
 
 async def attach_stdio(connection: Connection) -> None:

@@ -131,6 +131,16 @@ async def test_a_closed_standard_input_ends_the_daemon_even_while_a_cell_runs(fo
     await until_gone(folder)
 
 
+async def test_a_standard_input_that_has_nothing_ends_the_daemon(folder: Path) -> None:
+    command = [sys.executable, "-m", "holdfast", "serve", "--stdio", "--folder", str(folder)]
+    process = await asyncio.create_subprocess_exec(*command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+
+
 async def test_the_end_of_the_process_that_the_client_named_ends_the_daemon(folder: Path) -> None:
     parent = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     client = await Client.start(folder)
