@@ -206,7 +206,10 @@ class Watcher:
             key = key_of(source, self._folder)
             if self._known_under(key):
                 new = key_of(target, self._folder) if target is not None else None
-                self._later(SETTLE, lambda: self._look_at(key, new))
+                # Renamed to what is no such file (`a.py~`), it may be on its way to a backup: a disk that is busy can
+                # take its time until the editor has written the new one.
+                backup = target is not None and target.suffix != source.suffix
+                self._later(max(SETTLE, self._grace()) if backup else SETTLE, lambda: self._look_at(key, new))
 
     def _arrived(self, path: Path) -> None:
         identity = identify(path)

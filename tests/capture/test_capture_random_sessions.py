@@ -1,7 +1,11 @@
-"""Random object graphs, changed at random between captures, come back with the same shape, identity and values."""
+"""Random object graphs, changed at random between captures, come back with the same shape, identity and values.
+
+``HOLDFAST_EXAMPLES`` chooses how many sessions are tried.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sessions import Session
 
+EXAMPLES = int(os.environ.get("HOLDFAST_EXAMPLES", "60"))
 NAMES = ["a", "b", "c", "d", "e"]
 name = st.sampled_from(NAMES)
 number = st.integers(0, 3)
@@ -169,7 +174,7 @@ def parts(one: Any, other: Any, path: str) -> list[tuple[Any, Any, str]]:
     return []
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(step, min_size=1, max_size=14))
 def test_what_comes_back_is_isomorphic_to_what_died(steps: list[Any]) -> None:
     follow(Session(), steps)
@@ -186,7 +191,7 @@ class Everything(set[str]):
         return True
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES // 5, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(step, min_size=1, max_size=14), st.sampled_from([1, 2, 5]))
 def test_what_is_pickled_in_steps_is_isomorphic_as_well(steps: list[Any], height: int) -> None:
     """As for what is nested deeply, but with steps of one or a few levels."""

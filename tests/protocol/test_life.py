@@ -74,6 +74,29 @@ async def test_an_editors_save_is_no_deletion(folder: Path, save: Callable[[Path
         assert (await client.state("a.py"))["variableNames"] == ["x"]
 
 
+async def test_an_editors_save_that_takes_seconds_on_a_busy_disk_is_no_renaming(folder: Path) -> None:
+    path = folder / "a.py"
+    path.write_text("# one\n")
+    async with opened(folder, options={"grace": 5}) as client:
+        await client.run("a.py", "x = 1")
+        path.rename(folder / "a.py~")
+        await client.run("other.py", "import time; time.sleep(1)")
+        path.write_text("# two\n")
+        assert await client.value("a.py", "x") == "1"
+        await client.run("other.py", "import time; time.sleep(1)")
+        assert await client.value("a.py", "x") == "1"
+        assert (await client.state("a.py"))["variableNames"] == ["x"]
+
+
+async def test_a_file_renamed_to_another_kind_takes_its_state_along(folder: Path) -> None:
+    (folder / "a.py").write_text("")
+    async with opened(folder, options={"grace": 0.2}) as client:
+        await client.run("a.py", "x = 1")
+        (folder / "a.py").rename(folder / "a.txt")
+        assert await client.value("a.txt", "x") == "1"
+        assert (await client.state("a.txt"))["variableNames"] == ["x"]
+
+
 async def test_a_file_renamed_on_disk_takes_its_state_along_at_once(folder: Path) -> None:
     (folder / "a.py").write_text("")
     async with opened(folder) as client:
