@@ -94,7 +94,8 @@ class KernelLife:
             await self._leave_interpreter(living)
         self.set_status("starting")
         try:
-            kernel = await self._start_with_variables()
+            with self._pool.held():
+                kernel = await self._start_with_variables()
         except KernelFailed:
             self.set_status("dead")
             raise

@@ -449,3 +449,17 @@ async def test_a_kernel_killed_for_memory_says_so_and_comes_back(daemon: Client)
     assert "ran out of memory" in run["error"]["cause"]
     assert "memory had reached" in run["error"]["cause"]
     assert await daemon.value("a.py", "kept") == "1"
+
+
+CHILDREN = "sum(len(open(path).read().split()) for path in glob.glob(f'/proc/{os.getppid()}/task/*/children'))"
+
+
+async def test_no_spare_kernel_takes_the_processor_from_a_restore_and_one_stands_ready_after_it(folder: Path) -> None:
+    code = "class Slow:\n    def __setstate__(self, state): import time; time.sleep(1.5)\nslow = Slow(); slow.kept = 1"
+    async with opened(folder) as client:
+        await client.run("a.py", f"import glob, os\n{code}")
+    async with opened(folder) as client:
+        assert await client.value("a.py", f"type(slow).__name__, {CHILDREN}") == "('Slow', 1)"
+        async with asyncio.timeout(30):
+            while await client.value("a.py", CHILDREN) != "2":
+                await asyncio.sleep(0.02)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from holdfast.errors import KernelFailed
@@ -14,6 +16,8 @@ logger = logging.getLogger(__name__)
 
 REFILL_DELAY = 0.2
 """Seconds to wait before starting the next spare: the cell that took the last one goes first."""
+HELD_MOST = 5.0
+"""Seconds for which the next spare waits for a restore that takes long."""
 
 
 class KernelPool:
@@ -25,6 +29,7 @@ class KernelPool:
         self._wanted = spare
         self._spare: asyncio.Task[PythonKernel] | None = None
         self._refill: asyncio.TimerHandle | None = None
+        self._holders = 0
         self._closed = False
 
     def prepare(self) -> None:
@@ -32,6 +37,15 @@ class KernelPool:
         if self._wanted and not self._closed and self._spare is None:
             self._spare = asyncio.create_task(PythonKernel.start(self._interpreter, self._folder))
             self._spare.add_done_callback(_report)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let no spare start meanwhile, for a while: somebody waits for the processor that it would take."""
+        self._holders += 1
+        try:
+            yield
+        finally:
+            self._holders -= 1
 
     def use_interpreter(self, interpreter: str) -> None:
         """Make spares with another interpreter from now on."""
@@ -50,7 +64,7 @@ class KernelPool:
         if self._wanted and not self._closed:
             if self._refill is not None:
                 self._refill.cancel()
-            self._refill = asyncio.get_running_loop().call_later(REFILL_DELAY, self.prepare)
+            self._refill_later(0.0)
         if spare is not None:
             try:
                 kernel = await asyncio.shield(spare)
@@ -72,6 +86,15 @@ class KernelPool:
                 await (await spare).stop(1.0)
             except KernelFailed:
                 logger.debug("the spare kernel had not started")
+
+    def _refill_later(self, waited: float) -> None:
+        self._refill = asyncio.get_running_loop().call_later(REFILL_DELAY, self._refill_now, waited + REFILL_DELAY)
+
+    def _refill_now(self, waited: float) -> None:
+        if self._holders and waited < HELD_MOST:
+            self._refill_later(waited)
+        else:
+            self.prepare()
 
     def _discard(self) -> None:
         spare, self._spare = self._spare, None
