@@ -252,8 +252,57 @@ class KernelLife:
             with self._restorer.shown():
                 return await self._restore(version, names)
 
+    async def stand_on_head(self) -> None:
+        """Something else became the saved state: so does memory, now if there is a kernel, else when one starts."""
+        async with self.turn:
+            await self._saver.settled()
+            if self._client.living is not None:
+                await self._restore(None, None)
+            else:
+                self._saver.forget()
+
+    async def step_back(self) -> Restored:
+        """Take back the last run: what it left unsaved in memory, or else the version that it made.
+
+        Raises:
+            NotTrusted, StateDamaged: as they say; memory is as before.
+        """
+        async with self.turn:
+            await self._saver.settled()
+            head = await self._restorer.head()
+            if head is None:
+                return Restored(
+                    False, "Nothing was saved, so there is nothing to go back to; memory is as before.", 0, []
+                )
+            unsaved = self._client.living is not None and self._saver.dirty
+            target = head.version if unsaved else head.parent
+            if target is None:
+                message = f"Version {head.version} is the first; there is nothing before it. Memory is as before."
+                return Restored(False, message, len(self._saver.names), [], version=head.version)
+            with self._restorer.shown():
+                return await self._restore(target, None)
+
+    async def step_forward(self) -> Restored:
+        """Go again to the version that was taken back last.
+
+        Raises:
+            NotTrusted, StateDamaged: as they say; memory is as before.
+        """
+        async with self.turn:
+            await self._saver.settled()
+            target = await self._restorer.following()
+            if target is None:
+                message = "Nothing was undone since the last run, so there is nothing to redo; memory is as before."
+                return Restored(False, message, len(self._saver.names), [], version=self._saver.version)
+            with self._restorer.shown():
+                return await self._restore(target, None)
+
     async def _restore(self, version: int | None, names: list[str] | None) -> Restored:
-        loaded = await self._restorer.load(version, names)
+        living = self._client.living
+        try:
+            loaded = await self._restorer.load(version, names, beside=living if names is None else None)
+        except KernelDied:
+            loaded = await self._restorer.load(version, names)
         if loaded is None:
             return Restored(False, "There is no saved state to restore; memory is as before.", 0, [])
         if names is not None:
@@ -297,8 +346,8 @@ class KernelLife:
         assert kernel is not None
         await self._saver.settled()
         version = self._saver.version
-        loaded = await self._restorer.load(version) if version is not None else None
         try:
+            loaded = await self._restorer.load(version, beside=kernel) if version is not None else None
             if loaded is not None:
                 await self._restorer.finish(kernel, await self._bring_back(kernel, loaded, None))
             else:

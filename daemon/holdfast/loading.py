@@ -82,6 +82,7 @@ class Loaded:
         components, buffers: of the frame that the kernel gets first.
         unreadable: the variables of which it is known already that they cannot be read.
         later: components that the kernel asks for when it needs them.
+        kept: components that the kernel has as they are in the version, and is not sent.
     """
 
     record: VersionRecord
@@ -92,12 +93,18 @@ class Loaded:
     packs: OpenPacks = field(default_factory=OpenPacks)
     unreadable: list[Lost] = field(default_factory=list)
     later: dict[str, _Planned] = field(default_factory=dict)
+    kept: Collection[str] = ()
     on_rotten: Callable[[bytes], None] = lambda digest: None
     _all: dict[str, _Planned] = field(default_factory=dict)
     _serving: asyncio.Lock = field(default_factory=asyncio.Lock)
     _writes: bool = True
     """Whether kernels' memory can be written to, as far as is known."""
     _holders: set[str] = field(default_factory=lambda: {"kernel", "verification"})
+
+    @property
+    def read(self) -> Collection[str]:
+        """The components that the kernel has from here, or is to have."""
+        return self._all.keys()
 
     @property
     def bytes_later(self) -> int:
@@ -232,12 +239,12 @@ class Loaded:
 
     # ------------------------------------------------------------------ what nobody has read
 
-    async def verify(self, paused: Callable[[], bool], stopped: Callable[[], bool]) -> dict[str, str]:
+    async def verify(self, paused: Callable[[], bool], stopped: Callable[[str], bool]) -> dict[str, str]:
         """Read what kernels have mapped, and compare it with its digests; return what is wrong by variable.
 
         Args:
             paused: whether somebody else needs the machine just now.
-            stopped: whether nobody maps it any more.
+            stopped: whether nobody maps a component any more.
         """
         wrong: dict[str, str] = {}
         await asyncio.sleep(VERIFY_AFTER)
@@ -246,10 +253,10 @@ class Loaded:
             for slot in planned.runs:
                 pieces = planned.pieces(slot, mapped=True)
                 for first in range(0, len(pieces), PART // CHUNK_SIZE):
-                    while paused() and not stopped():
+                    while paused() and not stopped(planned.entry.id):
                         await asyncio.sleep(VERIFY_PAUSE)
-                    if stopped():
-                        return wrong
+                    if stopped(planned.entry.id):
+                        break
                     window = pieces[first : first + PART // CHUNK_SIZE]
                     try:
                         await loop.run_in_executor(None, self._read, planned.entry, window)
@@ -266,13 +273,16 @@ class Loaded:
             self.packs.close()
 
 
-def load(store: Store, key: str, number: int | None, names: Collection[str] | None = None) -> Loaded | None:
+def load(
+    store: Store, key: str, number: int | None, names: Collection[str] | None = None, kept: Collection[str] = ()
+) -> Loaded | None:
     """Read of a version (the head by default) what a kernel is sent first; None when nothing is saved.
 
     Components of which damage is known are named in `unreadable`; the others are returned.
 
     Args:
         names: the variables that are wanted; all of them if None.
+        kept: components that the kernel has already, as they are in the version.
 
     Raises:
         Untrusted: the version was not signed by this user.
@@ -282,7 +292,7 @@ def load(store: Store, key: str, number: int | None, names: Collection[str] | No
     record = store.head(key) if number is None else store.version(key, number)
     if record is None:
         return None
-    loaded = Loaded(record, store.listing(key, number))
+    loaded = Loaded(record, store.listing(key, number), kept=kept)
     loaded.on_rotten = lambda digest: _tell(store, digest)
     remote: dict[int, bool] = {}
     left = AT_ONCE
@@ -290,6 +300,8 @@ def load(store: Store, key: str, number: int | None, names: Collection[str] | No
     order = sorted(loaded.entries.values(), key=lambda entry: -entry.since)
     at_once: set[str] = set()
     for entry in order:
+        if entry.id in kept:
+            continue
         try:
             planned = _plan(store, entry, loaded.packs, remote)
             hidden = len(visible(entry.members)) < len(entry.members)

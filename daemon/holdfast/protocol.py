@@ -278,7 +278,7 @@ class ExecuteOptions:
     """How a run is to be treated; ``timeout`` is in milliseconds."""
 
     persist: bool = True
-    rollback_on_error: bool = False
+    rollback_on_error: bool | None = None
     collect_outputs: bool = False
     timeout: float | None = None
     durability: Literal["committed", "synced"] = "committed"
@@ -363,6 +363,24 @@ class RestoreParams:
     version: int | None = None
     names: list[str] | None = None
     work_done_token: ProgressToken | None = None
+
+
+@attrs.define
+class BranchParams:
+    """Let another document, `to`, start from a version (the last by default) of this one."""
+
+    text_document: TextDocumentIdentifier
+    to: str
+    version: int | None = None
+
+
+@attrs.define
+class LabelParams:
+    """Give a version a name, or without `label` take it away."""
+
+    text_document: TextDocumentIdentifier
+    version: int
+    label: str | None = None
 
 
 @attrs.define
@@ -460,6 +478,10 @@ INSPECT = "holdfast/inspect"
 STATE_GET = "holdfast/state/get"
 STATE_FLUSH = "holdfast/state/flush"
 STATE_RESTORE = "holdfast/state/restore"
+STATE_UNDO = "holdfast/state/undo"
+STATE_REDO = "holdfast/state/redo"
+STATE_BRANCH = "holdfast/state/branch"
+STATE_LABEL = "holdfast/state/label"
 STATE_CLEAR = "holdfast/state/clear"
 STATE_HISTORY = "holdfast/state/history"
 STATE_USAGE = "holdfast/state/usage"
@@ -485,6 +507,10 @@ REQUESTS: dict[str, tuple[Any, Any]] = {
     STATE_GET: (DocumentParams, State),
     STATE_FLUSH: (OptionalDocumentParams, State | list[State]),
     STATE_RESTORE: (RestoreParams, Restored),
+    STATE_UNDO: (DocumentParams, Restored),
+    STATE_REDO: (DocumentParams, Restored),
+    STATE_BRANCH: (BranchParams, Session),
+    STATE_LABEL: (LabelParams, Version),
     STATE_CLEAR: (ClearParams, Cleared),
     STATE_HISTORY: (HistoryParams, list[Version]),
     STATE_USAGE: (OptionalDocumentParams, Usage),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import evolve
 
@@ -15,7 +15,7 @@ from holdfast.archive import Archive
 from holdfast.background import Background
 from holdfast.errors import NotTrusted, NoVersion, StateDamaged
 from holdfast.kernel_client import Emit, KernelClient
-from holdfast.loading import Loaded, load
+from holdfast.loading import Loaded, load, names_of
 from holdfast.makers import makers
 from holdfast.progress import Progress, Work, size_in_words
 from holdfast.protocol import Lost, Restored
@@ -24,8 +24,11 @@ from holdfast.runtimes.base import Kernel
 from holdfast.saver import Saver
 from holdfast.saving import lost_list, visible
 from holdfast.store.errors import Damaged, NoSuchVersion, StoreError, Untrusted
+from holdfast.store.records import VersionRecord
+from holdfast.store.store import Store
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 _DIFFERENCES = 4
 """How many differences a message names."""
@@ -69,22 +72,52 @@ class Restorer:
         self._own: Work | None = None
         """What a cell or a look at a value waits for."""
         self._loadings: dict[str, Loaded] = {}
-        self._whole: Loaded | None = None
-        """What the kernel became last."""
+        self._origins: dict[str, Loaded] = {}
+        """What the kernel has its components from."""
         self._background = Background()
         client.on_loading = self._said
 
-    async def load(self, version: int | None, names: Collection[str] | None = None) -> Loaded | None:
+    async def load(
+        self, version: int | None, names: Collection[str] | None = None, *, beside: Kernel | None = None
+    ) -> Loaded | None:
         """Read of a version, by default the last, what a kernel is sent first; None if nothing is saved.
 
+        Args:
+            beside: a kernel that has variables of this session; what it has as the version has it is not read.
+
         Raises:
-            NotTrusted, StateDamaged, NoVersion: as they say.
+            NotTrusted, StateDamaged, NoVersion: as they say. KernelDied: `beside` ended.
         """
+        key = self._client.place.key
+        kept: Collection[str] = ()
+        if beside is not None:
+            marks = await self._read(lambda store: _fingerprints(store, key, version))
+            if marks is not None:
+                answer = await beside.request({"type": "differing", "version": marks})
+                kept = marks.keys() - answer.header["components"]
+        return await self._read(lambda store: load(store, key, version, names, kept))
+
+    async def head(self) -> VersionRecord | None:
+        """Return the version that memory stands on; None if nothing is saved.
+
+        Raises:
+            NotTrusted, StateDamaged: as they say.
+        """
+        return await self._read(lambda store: store.head(self._client.place.key))
+
+    async def following(self) -> int | None:
+        """Return the version that was taken back last; None if none was.
+
+        Raises:
+            NotTrusted, StateDamaged: as they say.
+        """
+        return await self._read(lambda store: store.following(self._client.place.key))
+
+    async def _read(self, work: Callable[[Store], T | None]) -> T | None:
         try:
             if self._archive.readable() is None:
                 return None
-            key = self._client.place.key
-            return await self._archive.run(lambda store: load(store, key, version, names), create=False)
+            return await self._archive.run(work, create=False)
         except Untrusted as error:
             raise NotTrusted(error.message, detail=error.kind) from error
         except Damaged as error:
@@ -110,6 +143,7 @@ class Restorer:
                     "loading": loaded.number,
                     "packs": loaded.files(),
                     "components": loaded.components,
+                    "keep": sorted(loaded.kept),
                     "executionCount": loaded.record.execution_count,
                     "environment": dict(loaded.record.environment),
                 },
@@ -122,8 +156,11 @@ class Restorer:
                 self._loadings.pop(number).release("kernel")
         waiting = {str(name) for name in answer.header.get("waiting") or ()}
         if names is None:
-            self._whole = loaded
-        self._background.spawn(self._verify(kernel, loaded, self._whole))
+            self._origins = {identity: self._origins[identity] for identity in loaded.kept if identity in self._origins}
+        for identity in loaded.read:
+            if names is None or not names_of(loaded.entries[identity]).isdisjoint(names):
+                self._origins[identity] = loaded
+        self._background.spawn(self._verify(kernel, loaded))
         failed = [*loaded.unreadable, *lost_list(answer.header["failed"])]
         if names is not None:
             failed = [lost for lost in failed if lost.name in names]
@@ -203,12 +240,12 @@ class Restorer:
             ),
         )
 
-    async def _verify(self, kernel: Kernel, loaded: Loaded, whole: Loaded | None) -> None:
+    async def _verify(self, kernel: Kernel, loaded: Loaded) -> None:
         """Compare what the kernel maps with what was saved, in idle time, and tell what is wrong."""
         try:
             wrong = await loaded.verify(
                 lambda: self._client.current is not None,
-                lambda: kernel.death is not None or self._whole is not whole,
+                lambda component: kernel.death is not None or self._origins.get(component) is not loaded,
             )
         finally:
             loaded.release("verification")
@@ -250,6 +287,13 @@ class Restorer:
             return failed
         found = await self._archive.run(lambda store: makers(store, self._client.place.key, since), create=False)
         return [evolve(lost, cell=found.get(lost.name)) for lost in failed]
+
+
+def _fingerprints(store: Store, key: str, version: int | None) -> dict[str, str] | None:
+    """Return the components of a version with the kernel's own digests; None if nothing is saved."""
+    if version is None and store.head(key) is None:
+        return None
+    return {entry.id: entry.fingerprint for entry in store.listing(key, version).values()}
 
 
 def _message(brought: Brought, failed: list[Lost], outcome: Outcome) -> str:

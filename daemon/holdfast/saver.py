@@ -356,8 +356,9 @@ class Saver:
         self.dirty = False
         self.skipped = lost_list(loaded.record.skipped)
         self._missing = {lost.name: lost for lost in self.skipped}
-        self.wrong.clear()
         self.names = {name: entry.since for entry in loaded.entries.values() for name in visible(entry.members)}
+        kept = {name for identity in loaded.kept for name in visible(loaded.entries[identity].members)}
+        self.wrong = {name: version for name, version in self.wrong.items() if name in kept and self.is_wrong(name)}
         self._unloaded = {
             entry.id: visible(entry.members)
             for entry in loaded.entries.values()

@@ -202,6 +202,10 @@ class Session:
             return
         await self._conclude(run, message, persist, outcome, kernel)
 
+    def _rolls_back(self, run: Execution) -> bool:
+        wanted = run.options.rollback_on_error
+        return self._settings.rollback_on_error if wanted is None else wanted
+
     def _prepare_store(self) -> None:
         try:
             self._archive.current()
@@ -223,7 +227,7 @@ class Session:
         if status != "ok":
             self.saver.note_unsaved()
             saved = Saved("unchanged" if persist else "off", version=self.saver.version, skipped=self.saver.skipped)
-            if status == "error" and run.options.rollback_on_error:
+            if status == "error" and self._rolls_back(run):
                 await self._life.roll_back()
         elif not persist:
             self.saver.note_unsaved()
@@ -351,6 +355,28 @@ class Session:
         """
         self._refuse_when_busy("restore")
         return await self._life.restore(version, names)
+
+    async def undo(self) -> Restored:
+        """Take back the last run.
+
+        Raises:
+            Busy: a cell runs. NotTrusted, StateDamaged: as they say; memory is as before.
+        """
+        self._refuse_when_busy("undo")
+        return await self._life.step_back()
+
+    async def redo(self) -> Restored:
+        """Go again to what was taken back last.
+
+        Raises:
+            Busy: a cell runs. NotTrusted, StateDamaged: as they say; memory is as before.
+        """
+        self._refuse_when_busy("redo")
+        return await self._life.step_forward()
+
+    async def stand_on_head(self) -> None:
+        """Something else became the saved state: so does memory, now if there is a kernel, else when one starts."""
+        await self._life.stand_on_head()
 
     async def restart(self, restore: bool) -> None:
         """End the kernel and start a new one, with or without the saved variables.

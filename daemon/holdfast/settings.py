@@ -41,6 +41,7 @@ class Settings:
         max_variable_bytes: Variables that take more are not saved; 0: no limit.
         skip_patterns: Glob patterns of names that are not saved.
         skip_secrets: Whether text and bytes are not saved whose names look like those of secrets.
+        rollback_on_error: Whether memory goes back to what is saved when a run fails, unless the run says otherwise.
     """
 
     interpreter: str = sys.executable
@@ -56,6 +57,7 @@ class Settings:
     max_variable_bytes: int = 0
     skip_patterns: tuple[str, ...] = ()
     skip_secrets: bool = False
+    rollback_on_error: bool = False
 
     @property
     def close_grace(self) -> float:
@@ -98,7 +100,7 @@ class Settings:
 
 def _checked(name: str, value: Any, folder: Path) -> Any:
     wire = camel_case(name)
-    if name in {"persist", "spare", "skip_secrets"}:
+    if name in {"persist", "spare", "skip_secrets", "rollback_on_error"}:
         if not isinstance(value, bool):
             raise InvalidParams(f"holdfast.{wire} has to be true or false, not {value!r}; the setting is as before.")
         return value

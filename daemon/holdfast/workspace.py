@@ -28,6 +28,7 @@ from holdfast.settings import Settings
 from holdfast.state_requests import StateRequests
 from holdfast.store.errors import StoreError
 from holdfast.store.store import Store
+from holdfast.time_travel import TimeTravel
 from holdfast.watcher import Watcher
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class Workspace:
 
     Attributes:
         states: Answers what is asked about saved state.
+        travel: Moves documents between their versions.
         room: Answers what is asked about the room that it takes.
     """
 
@@ -63,6 +65,7 @@ class Workspace:
             state_folder=folder / settings.state_folder,
         )
         self.states = StateRequests(self)
+        self.travel = TimeTravel(self)
         self.room = RoomRequests(self)
         self._open: dict[str, OpenDocument] = {}
         self._retirements: dict[str, asyncio.TimerHandle] = {}

@@ -98,7 +98,7 @@ class Session:
         cell: int | None = None,
         lines: tuple[int, int] | None = None,
         persist: bool = True,
-        rollback_on_error: bool = False,
+        rollback_on_error: bool | None = None,
         timeout: float | None = None,
         synced: bool = False,
         collect_outputs: bool = True,
@@ -111,7 +111,7 @@ class Session:
             cell: The position of a cell in the document, counted from 0.
             lines: The document's lines from the first up to, not including, the second; counted from 0.
             persist: Save the variables after the run.
-            rollback_on_error: Take memory back to the saved version if the code fails.
+            rollback_on_error: Take memory back to the saved version if the code fails; None: as the setting says.
             timeout: Seconds after which the run is interrupted.
             synced: Answer only when the saved state would survive a power cut, not just a kill.
             collect_outputs: Put the outputs into the `Run`, as a notebook would keep them; switch it off for
@@ -140,7 +140,7 @@ class Session:
         code: str,
         *,
         persist: bool = True,
-        rollback_on_error: bool = False,
+        rollback_on_error: bool | None = None,
         timeout: float | None = None,
         synced: bool = False,
     ) -> Run:
@@ -210,6 +210,24 @@ class Session:
         """Bring back a version (the last one by default), or only some of its names."""
         params = protocol.RestoreParams(self._document, version, names)
         return await self._call(protocol.STATE_RESTORE, params, Restored)
+
+    async def undo(self) -> Restored:
+        """Take back the last run: what it left unsaved in memory, or else the version that it made."""
+        return await self._call(protocol.STATE_UNDO, protocol.DocumentParams(self._document), Restored)
+
+    async def redo(self) -> Restored:
+        """Go again to what was taken back last."""
+        return await self._call(protocol.STATE_REDO, protocol.DocumentParams(self._document), Restored)
+
+    async def branch(self, to: str, version: int | None = None) -> protocol.Session:
+        """Let another document (its URI) start from a version of this one, the last by default."""
+        return await self._call(
+            protocol.STATE_BRANCH, protocol.BranchParams(self._document, to, version), protocol.Session
+        )
+
+    async def label(self, version: int, label: str | None) -> Version:
+        """Give a version a name, or take it away."""
+        return await self._call(protocol.STATE_LABEL, protocol.LabelParams(self._document, version, label), Version)
 
     async def clear(self, *, forget: bool = False) -> protocol.Cleared:
         """Clear the variables; the saved state goes into the trash, or with `forget` past it, for ever."""

@@ -148,6 +148,10 @@ class Session(_Face[AsyncSession]):
     state = _blocking(AsyncSession.state)
     flush = _blocking(AsyncSession.flush)
     restore = _blocking(AsyncSession.restore)
+    undo = _blocking(AsyncSession.undo)
+    redo = _blocking(AsyncSession.redo)
+    branch = _blocking(AsyncSession.branch)
+    label = _blocking(AsyncSession.label)
     clear = _blocking(AsyncSession.clear)
     history = _blocking(AsyncSession.history)
 

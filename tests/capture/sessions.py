@@ -101,6 +101,16 @@ class Session:
         sys.modules["__main__"] = self.module
         return eval(expression, self.names)
 
+    def go_to(self, version: Store) -> set[str]:
+        """Let the living session become a version, loading only what differs; return the components that did."""
+        sys.modules["__main__"] = self.module
+        marks = {identity: component.fingerprint for identity, component in version.items()}
+        differing: set[str] = self.capture.differing(marks)
+        self.store = copied(version)
+        loaded = [self.store[identity] for identity in version if identity in differing]
+        self.outcome = self.capture.restore(loaded, mode="replace", keep=marks.keys() - differing)
+        return differing
+
     def reborn(self) -> Session:
         """Return a new session with what is stored of this one."""
         return Session(copied(self.store))

@@ -77,6 +77,72 @@ def restore(file: str, version: int | None, names: str | None, as_json: bool, fo
 
 async def _restore(target: Target, version: int | None, chosen: list[str] | None, as_json: bool) -> int:
     outcome = await ask(target, "holdfast/state/restore", version=version, names=chosen)
+    return _show_restored(outcome, as_json)
+
+
+@click.command(epilog=EPILOG)
+@click.argument("file")
+@json_option
+@folder_option
+def undo(file: str, as_json: bool, folder: Path | None) -> None:
+    """Take back the last run of FILE."""
+    perform(_step(Target.parse(file, folder), "holdfast/state/undo", as_json), as_json=as_json)
+
+
+@click.command(epilog=EPILOG)
+@click.argument("file")
+@json_option
+@folder_option
+def redo(file: str, as_json: bool, folder: Path | None) -> None:
+    """Go again to what was taken back last."""
+    perform(_step(Target.parse(file, folder), "holdfast/state/redo", as_json), as_json=as_json)
+
+
+async def _step(target: Target, method: str, as_json: bool) -> int:
+    return _show_restored(await ask(target, method), as_json)
+
+
+@click.command(epilog=EPILOG)
+@click.argument("file")
+@click.argument("new")
+@click.option("--version", type=click.IntRange(min=1), help="The version to start from; the last by default.")
+@json_option
+@folder_option
+def branch(file: str, new: str, version: int | None, as_json: bool, folder: Path | None) -> None:
+    """Let the file NEW start with the variables of FILE; both go on side by side."""
+    perform(_branch(Target.parse(file, folder), Target.parse(new, folder), version, as_json), as_json=as_json)
+
+
+async def _branch(target: Target, new: Target, version: int | None, as_json: bool) -> int:
+    session = await ask(target, "holdfast/state/branch", to=new.path.as_uri(), version=version)
+    if as_json:
+        print_json(session)
+    else:
+        click.echo(f"{new.path.name} starts with the variables of {target.path.name}.")
+    return Exit.OK
+
+
+@click.command(epilog=EPILOG)
+@click.argument("file")
+@click.argument("version", type=click.IntRange(min=1))
+@click.argument("name", required=False)
+@json_option
+@folder_option
+def label(file: str, version: int, name: str | None, as_json: bool, folder: Path | None) -> None:
+    """Give a version of FILE a NAME; without one take it away."""
+    perform(_label(Target.parse(file, folder), version, name, as_json), as_json=as_json)
+
+
+async def _label(target: Target, version: int, name: str | None, as_json: bool) -> int:
+    labelled = await ask(target, "holdfast/state/label", version=version, label=name)
+    if as_json:
+        print_json(labelled)
+    else:
+        click.echo(f"Version {version} has no name now." if name is None else f"Version {version} is {name!r}.")
+    return Exit.OK
+
+
+def _show_restored(outcome: dict[str, Any], as_json: bool) -> int:
     if as_json:
         print_json(outcome)
     else:

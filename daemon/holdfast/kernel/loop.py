@@ -219,7 +219,7 @@ class Kernel:
 
     def _do(self, message: Message) -> BaseException | None:
         header = message.header
-        if header["type"] in ("run", "capture", "restore", "inspect") and not self._session.is_attached:
+        if header["type"] in ("run", "capture", "restore", "inspect", "differing") and not self._session.is_attached:
             self._attach({})
         match header["type"]:
             case "attach":
@@ -236,6 +236,8 @@ class Kernel:
                 self._session.capture(about, full=bool(header.get("full")), unfaithful=unfaithful)
             case "restore":
                 self._session.restore(message)
+            case "differing":
+                self._session.tell_differing(header)
             case "inspect":
                 self._session.inspect(header)
             case "verify":

@@ -403,6 +403,18 @@ class Session:
             except Exception as error:  # noqa: BLE001 - a fault of ours: the snapshot is right without it
                 self._outbox.log("error", f"which cell made what is not known: {trace(error)}")
 
+    def tell_differing(self, header: dict[str, Any]) -> None:
+        """Say which components of a version are not in memory as the version has them; all of them if in doubt."""
+        version = dict(header["version"])
+        differing = list(version)
+        try:
+            with self._capture_lock, self._watched():
+                self._apply_verdicts()
+                differing = sorted(self._capture.differing(version))
+        except (Exception, TookTooLong) as error:  # noqa: BLE001 - a fault of ours: all of it is loaded
+            self._outbox.log("error", f"what differs from a version could not be found out: {trace(error)}")
+        self._outbox.send({"type": "differing", "id": header["id"], "components": differing})
+
     def restore(self, message: Message) -> None:
         """Bring saved components back into the namespace, and say what came and what did not."""
         header = message.header
@@ -418,6 +430,7 @@ class Session:
                     mode=header["mode"],
                     names=header.get("names"),
                     environment=header.get("environment"),
+                    keep=header.get("keep") or (),
                 )
             self._runner.adopt_future_imports()
             self._makers.forget(None if header["mode"] == "replace" else outcome.restored)

@@ -136,6 +136,20 @@ class Store(Keeping):
         session = self._places.find(key)
         return None if session is None else session.tip
 
+    def following(self, key: str) -> int | None:
+        """Return the version that redo leads to: the next after the head on the line to the tip; None at its end."""
+        with self._core.reading():
+            session = self._places.find(key)
+            at = None if session is None else session.tip
+            while session is not None and at is not None and session.head is not None and at > session.head:
+                row = self._core.catalog.version(session.id, at)
+                if row is None or row.parent is None or row.parent >= at:
+                    return None
+                if row.parent == session.head:
+                    return at
+                at = row.parent
+        return None
+
     def set_label(self, key: str, version: int, label: str | None) -> None:
         """Give a version a name, or take it away.
 

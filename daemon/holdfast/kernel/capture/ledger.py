@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from .components import Partition, Record, SavedComponent, is_visible
@@ -108,7 +108,7 @@ class Ledger:
         self._removed_again |= self._stored
         self._names_removed_again |= self._saved_names
 
-    def restart(self, components: Iterable[SavedComponent]) -> None:
+    def restart(self, components: Collection[SavedComponent | Record]) -> None:
         """Begin again with a version of which the store has exactly these components; answers under way are void."""
         self._under_way.clear()
         self._removed_again.clear()

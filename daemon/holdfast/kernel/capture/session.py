@@ -462,6 +462,33 @@ class SessionCapture:
 
     # -- the way back
 
+    def differing(self, version: Mapping[str, str]) -> set[str]:
+        """Return the components of a version that are not in memory as it has them, or lean on one that is not.
+
+        Args:
+            version: fingerprints by id.
+        """
+        self.flights.land(wait=True)
+        due = self._due(full=False)
+        home, records = self._partition.home, self._partition.records
+        kept = {
+            identity
+            for identity, mark in version.items()
+            if (record := records.get(identity)) is not None
+            and record.fingerprint == mark
+            and record.kept is None
+            and not any(member.startswith(_OUTSIDE) for member in record.members)
+            and (due.isdisjoint(record.members) or self._is_as_stored(record))
+        }
+        # An instance of a class that is made anew would be one of the class as it was.
+        while leaning := {
+            identity
+            for identity in kept
+            if any(hidden not in home or home[hidden].id not in kept for hidden in records[identity].refs)
+        }:
+            kept -= leaning
+        return version.keys() - kept
+
     def restore(
         self,
         components: list[SavedComponent],
@@ -470,11 +497,14 @@ class SessionCapture:
         names: Collection[str] | None = None,
         owed: bool | None = None,
         environment: Mapping[str, Any] | None = None,
+        keep: Collection[str] = (),
     ) -> RestoreOutcome:
         """Load saved components; what fails is reported and costs only what needs it.
 
         Args:
             components: a whole version (replace), or at least what the wanted names need (merge).
+            keep: of a whole version the components which are in memory as it has them, and are not among the others
+                (see `differing`).
             mode: "replace": the session becomes this version; "merge": only the wanted names change.
             names: the wanted names; all of them if None.
             owed: whether what is loaded has to be captured again since the store's newest version has something else.
@@ -486,7 +516,7 @@ class SessionCapture:
         # Loading imports what is needed, and most of what that makes stays as well.
         with garbage.kept_off(loading=True):
             if mode == "replace":
-                return self._replace(components, names, differences, owed=bool(owed))
+                return self._replace(components, names, differences, owed=bool(owed), keep=keep)
             return self._merge(components, names, differences, owed=owed is None or owed)
 
     def _replace(
@@ -496,24 +526,37 @@ class SessionCapture:
         differences: Differences,
         *,
         owed: bool,
+        keep: Collection[str],
     ) -> RestoreOutcome:
         namespace = self._session.namespace
-        for name in [name for name in namespace if is_variable(name)]:
+        definitions = self._session.definitions
+        stay = [self._partition.records[identity] for identity in keep]
+        members = {member for record in stay for member in record.members}
+        for name in [name for name in namespace if is_variable(name) and name not in members]:
             del namespace[name]
-        self._session.kept.clear()
+        for hidden in [hidden for hidden in self._session.kept if hidden not in members]:
+            del self._session.kept[hidden]
         wanted = _wanted(components, names)
         # What another Python has saved is saved anew, all of it.
         wanted = self._later.begin(wanted, possible=names is None and differences.python is None)
-        restoration = Restoration(self._session, components, lambda hidden: None, differences)
+        restoration = Restoration(
+            self._session,
+            components,
+            lambda hidden: definitions.object_of(hidden) if hidden in members else None,
+            differences,
+        )
         restoration.on_import = self._later.read_ahead
         failed = self._load(restoration, wanted, names, warm=self._owed.has_run)
         if self._later.waiting and restoration.needs_others():
             restoration.load_all(self._later.wait_no_more())
         self._partition = Partition()
-        self._verification.forget()
+        for record in stay:
+            self._partition.add(record)
+        if not stay:
+            self._verification.forget()
         self._lost.clear()
         self._ahead = set()
-        self._ledger.restart(components)
+        self._ledger.restart([*components, *stay])
         self._owed.settle()
         # The next version is pickled under this Python throughout.
         self._owed.everything = another = differences.python is not None
@@ -529,7 +572,7 @@ class SessionCapture:
             self._owed.members |= self._left_out(namespace.keys())
         outcome = self._finish(restoration, names, failed, warm=self._owed.has_run, owed=owed)
         self._later.settle(restoration, self._partition)
-        return replace(outcome, restored=sorted([*outcome.restored, *waiting]))
+        return replace(outcome, restored=sorted([*outcome.restored, *waiting, *filter(is_visible, members)]))
 
     def _load(
         self,
@@ -647,6 +690,10 @@ class SessionCapture:
         if self._choice.is_made:
             self._owed.members |= self._left_out(names)
         return names, failed
+
+
+_OUTSIDE = (AMBIENT, PART, PATCH, ALIAS)
+"""Members that are no objects of the session: they are set anew by every restore."""
 
 
 def _is_told(member: str) -> bool:

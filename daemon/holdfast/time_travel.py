@@ -1,0 +1,89 @@
+"""Going through the versions of a document: back, forward, beside, and names for the places worth coming back to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from lsprotocol.types import TextDocumentIdentifier
+
+from holdfast import protocol, stored
+from holdfast.documents import Place
+from holdfast.errors import Busy, HoldfastError, InvalidParams, NotTrusted, NoVersion, StateDamaged
+from holdfast.protocol import Restored, Version
+from holdfast.store.errors import Damaged, NoSuchVersion, StoreError, StoreUnavailable, Untrusted
+from holdfast.store.store import Store
+
+if TYPE_CHECKING:
+    from holdfast.workspace import Workspace
+
+T = TypeVar("T")
+
+
+class TimeTravel:
+    """Answers the requests that move documents between versions.
+
+    Raises, from every method: NoVersion, NotTrusted, StateDamaged, HoldfastError: as they say; nothing was changed.
+    """
+
+    def __init__(self, house: Workspace) -> None:
+        self._house = house
+
+    async def undo(self, params: protocol.DocumentParams) -> Restored:
+        """Take back a document's last run."""
+        return await self._house.attach(params.text_document).undo()
+
+    async def redo(self, params: protocol.DocumentParams) -> Restored:
+        """Go again to what was taken back last."""
+        return await self._house.attach(params.text_document).redo()
+
+    async def branch(self, params: protocol.BranchParams) -> protocol.Session:
+        """Let another document start from a version of this one; both go on side by side.
+
+        What the other had saved stays in its history.
+        """
+        target = TextDocumentIdentifier(uri=params.to)
+        source, place = self._house.place(params.text_document), self._house.place(target)
+        if source.key == place.key:
+            raise InvalidParams("A document cannot branch into itself; `restore` brings back a version of its own.")
+        await self._settled(source)
+        there = self._house.sessions.get(place.key)
+        if there is not None and there.busy:
+            raise Busy(f"A cell of {place.key} runs, so nothing was branched into it. Wait for it, or interrupt it.")
+        await self._settled(place)
+        await self._write(source, lambda store: store.branch(source.key, params.version, place.key))
+        session = self._house.attach(target)
+        await session.stand_on_head()
+        return session.describe(memory=True)
+
+    async def label(self, params: protocol.LabelParams) -> Version:
+        """Give a version a name, or take it away."""
+        place = self._house.place(params.text_document)
+        await self._settled(place)
+
+        def work(store: Store) -> Version:
+            store.set_label(place.key, params.version, params.label)
+            return stored.version_of(store.version(place.key, params.version))
+
+        return await self._write(place, work)
+
+    async def _settled(self, place: Place) -> None:
+        session = self._house.sessions.get(place.key)
+        if session is not None:
+            await session.saver.settled()
+
+    async def _write(self, place: Place, work: Callable[[Store], T]) -> T:
+        try:
+            if self._house.archive.readable() is None:
+                raise NoVersion(f"Nothing is saved for {place.key}.")
+            return await self._house.archive.run(work, create=False)
+        except NoSuchVersion as error:
+            raise NoVersion(error.message) from error
+        except Untrusted as error:
+            raise NotTrusted(error.message, detail=error.kind) from error
+        except Damaged as error:
+            raise StateDamaged(error.message, detail=error.what) from error
+        except StoreUnavailable as error:
+            raise StateDamaged(error.message, kind=error.kind) from error
+        except StoreError as error:
+            raise HoldfastError(error.message, kind=error.kind) from error
