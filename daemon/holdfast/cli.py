@@ -21,6 +21,7 @@ _COMMANDS = {
     "restore": "holdfast.command_line.state:restore",
     "undo": "holdfast.command_line.state:undo",
     "redo": "holdfast.command_line.state:redo",
+    "diff": "holdfast.command_line.state:diff",
     "branch": "holdfast.command_line.state:branch",
     "label": "holdfast.command_line.state:label",
     "clear": "holdfast.command_line.state:clear",

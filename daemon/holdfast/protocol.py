@@ -178,6 +178,35 @@ class Version:
 
 
 @attrs.define
+class Look:
+    """What a variable is, seen from outside."""
+
+    type: str
+    preview: str
+    shape: list[int] | None = None
+    length: int | None = None
+    bytes: int | None = None
+
+
+@attrs.define
+class Difference:
+    """A variable that is another one, or has other contents."""
+
+    name: str
+    before: Look
+    after: Look
+
+
+@attrs.define
+class Diff:
+    """What differs between two versions, or between a version and memory."""
+
+    added: list[str]
+    removed: list[str]
+    changed: list[Difference]
+
+
+@attrs.define
 class VariableUsage:
     """Variables that are saved together, and the bytes that they take on the disk."""
 
@@ -375,6 +404,15 @@ class BranchParams:
 
 
 @attrs.define
+class DiffParams:
+    """Compare a version with another, or without `to` with memory."""
+
+    text_document: TextDocumentIdentifier
+    from_: int
+    to: int | None = None
+
+
+@attrs.define
 class LabelParams:
     """Give a version a name, or without `label` take it away."""
 
@@ -480,6 +518,7 @@ STATE_FLUSH = "holdfast/state/flush"
 STATE_RESTORE = "holdfast/state/restore"
 STATE_UNDO = "holdfast/state/undo"
 STATE_REDO = "holdfast/state/redo"
+STATE_DIFF = "holdfast/state/diff"
 STATE_BRANCH = "holdfast/state/branch"
 STATE_LABEL = "holdfast/state/label"
 STATE_CLEAR = "holdfast/state/clear"
@@ -509,6 +548,7 @@ REQUESTS: dict[str, tuple[Any, Any]] = {
     STATE_RESTORE: (RestoreParams, Restored),
     STATE_UNDO: (DocumentParams, Restored),
     STATE_REDO: (DocumentParams, Restored),
+    STATE_DIFF: (DiffParams, Diff),
     STATE_BRANCH: (BranchParams, Session),
     STATE_LABEL: (LabelParams, Version),
     STATE_CLEAR: (ClearParams, Cleared),

@@ -94,7 +94,7 @@ class Restorer:
             marks = await self._read(lambda store: _fingerprints(store, key, version))
             if marks is not None:
                 answer = await beside.request({"type": "differing", "version": marks})
-                kept = marks.keys() - answer.header["components"]
+                kept = marks.keys() - answer.header["others"] - answer.header["same"]
         return await self._read(lambda store: load(store, key, version, names, kept))
 
     async def head(self) -> VersionRecord | None:

@@ -456,6 +456,31 @@ class Session:
         listing: list[dict[str, Any]] = answer.header["variables"]
         return listing
 
+    async def beside(self, version: dict[str, str]) -> tuple[set[str], dict[str, dict[str, Any]]] | None:
+        """Compare memory with a version; None when no kernel holds the variables.
+
+        Args:
+            version: the kernel's digests of its components, by id.
+
+        Returns:
+            The components that are as in the version, and the summaries of all variables.
+
+        Raises:
+            Busy: a cell runs.
+        """
+        kernel = self._client.living
+        if kernel is None:
+            return None
+        self._refuse_when_busy("compare with memory")
+        async with self._life.turn:
+            try:
+                answer = await kernel.request({"type": "differing", "version": version})
+                listing = await kernel.request({"type": "variables", "match": None})
+            except KernelDied:
+                return None
+        live = {summary["name"]: summary for summary in listing.header["variables"]}
+        return version.keys() - answer.header["others"], live
+
     async def verified(self) -> None:
         """Return when what was saved was tried, and what does not come back is no longer called saved."""
         await self._verification.verified()

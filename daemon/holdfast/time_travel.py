@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from lsprotocol.types import TextDocumentIdentifier
 
-from holdfast import protocol, stored
+from holdfast import differences, protocol, stored
 from holdfast.documents import Place
 from holdfast.errors import Busy, HoldfastError, InvalidParams, NotTrusted, NoVersion, StateDamaged
 from holdfast.protocol import Restored, Version
@@ -37,6 +37,20 @@ class TimeTravel:
         """Go again to what was taken back last."""
         return await self._house.attach(params.text_document).redo()
 
+    async def diff(self, params: protocol.DiffParams) -> protocol.Diff:
+        """Compare a version of a document with another one, or with memory; no value is loaded for it."""
+        place = self._house.place(params.text_document)
+        await self._settled(place)
+        before = await self._work(place, lambda store: store.listing(place.key, params.from_))
+        session = self._house.sessions.get(place.key)
+        if params.to is None and session is not None:
+            marks = {identity: entry.fingerprint for identity, entry in before.items()}
+            found = await session.beside(marks)
+            if found is not None:
+                return differences.beside(before, *found)
+        after = await self._work(place, lambda store: store.listing(place.key, params.to))
+        return differences.between(before, after)
+
     async def branch(self, params: protocol.BranchParams) -> protocol.Session:
         """Let another document start from a version of this one; both go on side by side.
 
@@ -51,7 +65,7 @@ class TimeTravel:
         if there is not None and there.busy:
             raise Busy(f"A cell of {place.key} runs, so nothing was branched into it. Wait for it, or interrupt it.")
         await self._settled(place)
-        await self._write(source, lambda store: store.branch(source.key, params.version, place.key))
+        await self._work(source, lambda store: store.branch(source.key, params.version, place.key))
         session = self._house.attach(target)
         await session.stand_on_head()
         return session.describe(memory=True)
@@ -65,14 +79,14 @@ class TimeTravel:
             store.set_label(place.key, params.version, params.label)
             return stored.version_of(store.version(place.key, params.version))
 
-        return await self._write(place, work)
+        return await self._work(place, work)
 
     async def _settled(self, place: Place) -> None:
         session = self._house.sessions.get(place.key)
         if session is not None:
             await session.saver.settled()
 
-    async def _write(self, place: Place, work: Callable[[Store], T]) -> T:
+    async def _work(self, place: Place, work: Callable[[Store], T]) -> T:
         try:
             if self._house.archive.readable() is None:
                 raise NoVersion(f"Nothing is saved for {place.key}.")

@@ -219,6 +219,10 @@ class Session:
         """Go again to what was taken back last."""
         return await self._call(protocol.STATE_REDO, protocol.DocumentParams(self._document), Restored)
 
+    async def diff(self, version: int, to: int | None = None) -> protocol.Diff:
+        """Compare a version with another one, or with memory."""
+        return await self._call(protocol.STATE_DIFF, protocol.DiffParams(self._document, version, to), protocol.Diff)
+
     async def branch(self, to: str, version: int | None = None) -> protocol.Session:
         """Let another document (its URI) start from a version of this one, the last by default."""
         return await self._call(

@@ -150,6 +150,7 @@ class Session(_Face[AsyncSession]):
     restore = _blocking(AsyncSession.restore)
     undo = _blocking(AsyncSession.undo)
     redo = _blocking(AsyncSession.redo)
+    diff = _blocking(AsyncSession.diff)
     branch = _blocking(AsyncSession.branch)
     label = _blocking(AsyncSession.label)
     clear = _blocking(AsyncSession.clear)

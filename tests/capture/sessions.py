@@ -105,7 +105,8 @@ class Session:
         """Let the living session become a version, loading only what differs; return the components that did."""
         sys.modules["__main__"] = self.module
         marks = {identity: component.fingerprint for identity, component in version.items()}
-        differing: set[str] = self.capture.differing(marks)
+        others, same = self.capture.differing(marks)
+        differing: set[str] = others | same
         self.store = copied(version)
         loaded = [self.store[identity] for identity in version if identity in differing]
         self.outcome = self.capture.restore(loaded, mode="replace", keep=marks.keys() - differing)

@@ -163,6 +163,48 @@ async def test_a_branch_of_nothing_or_into_itself_is_refused(daemon: Client) -> 
     assert await daemon.value("a.py", "x") == "1"
 
 
+async def diff(client: Client, before: int, to: int | None = None) -> dict[str, Any]:
+    """Compare a version of a.py with another one, or with memory."""
+    params = {**client.document("a.py"), "from": before, "to": to}
+    found: dict[str, Any] = await client.request("holdfast/state/diff", params)
+    return found
+
+
+async def test_a_diff_tells_what_came_went_and_changed_between_versions_and_to_memory(daemon: Client) -> None:
+    await daemon.run("a.py", "x = 1; gone = 2; same = [1, 2]; big = bytes(1 << 20)")
+    await daemon.run("a.py", "x = 'one'; new = 3; del gone")
+    expected = {
+        "added": ["new"],
+        "removed": ["gone"],
+        "changed": [
+            {
+                "name": "x",
+                "before": {"type": "int", "preview": "1", "bytes": 28},
+                "after": {"type": "str", "preview": "'one'", "length": 3, "bytes": 52},
+            }
+        ],
+    }
+    assert await diff(daemon, 1, 2) == expected
+    assert await diff(daemon, 1) == expected
+    assert await diff(daemon, 2) == {"added": [], "removed": [], "changed": []}
+    await daemon.run("a.py", "same.append(3); 1 / 0")
+    found = await diff(daemon, 2)
+    assert [(one["name"], one["after"]["preview"]) for one in found["changed"]] == [("same", "[1, 2, 3]")]
+    with pytest.raises(RpcError) as caught:
+        await diff(daemon, 9)
+    assert caught.value.code == -32014
+
+
+async def test_a_diff_needs_no_kernel(folder: Path) -> None:
+    async with opened(folder) as first:
+        await first.run("a.py", "x = 1")
+        await first.run("a.py", "x = 2")
+    async with opened(folder) as second:
+        found = await diff(second, 1)
+        assert [one["name"] for one in found["changed"]] == ["x"]
+        assert (await second.request("holdfast/sessions", None))[0]["status"] == "cold"
+
+
 async def test_versions_have_names_that_survive_kill_nine(folder: Path) -> None:
     async with opened(folder) as first:
         await first.run("a.py", "x = 1")

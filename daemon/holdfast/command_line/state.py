@@ -13,6 +13,9 @@ from holdfast.command_line.exits import EPILOG, Exit
 from holdfast.command_line.target import Target, ask, folder_option, json_option, perform, print_json
 from holdfast.words import size
 
+_LOOK = 60
+"""Characters of a value in a comparison."""
+
 
 @click.command(epilog=EPILOG)
 @click.argument("file")
@@ -100,6 +103,38 @@ def redo(file: str, as_json: bool, folder: Path | None) -> None:
 
 async def _step(target: Target, method: str, as_json: bool) -> int:
     return _show_restored(await ask(target, method), as_json)
+
+
+@click.command(epilog=EPILOG)
+@click.argument("file")
+@click.argument("version", type=click.IntRange(min=1))
+@click.argument("to", type=click.IntRange(min=1), required=False)
+@json_option
+@folder_option
+def diff(file: str, version: int, to: int | None, as_json: bool, folder: Path | None) -> None:
+    """Show what differs between a VERSION of FILE and another one, or what is in memory."""
+    perform(_diff(Target.parse(file, folder), version, to, as_json), as_json=as_json)
+
+
+async def _diff(target: Target, version: int, to: int | None, as_json: bool) -> int:
+    found = await ask(target, "holdfast/state/diff", **{"from": version, "to": to})
+    if as_json:
+        print_json(found)
+        return Exit.OK
+    rows = [("+", name, "", "") for name in found["added"]]
+    rows += [("-", name, "", "") for name in found["removed"]]
+    rows += [("~", one["name"], _look(one["before"]), _look(one["after"])) for one in found["changed"]]
+    if rows:
+        screen.table(("", "name", "before", "after"), sorted(rows, key=lambda row: row[1]))
+    else:
+        click.echo("Nothing differs.", err=True)
+    return Exit.OK
+
+
+def _look(look: dict[str, Any]) -> str:
+    shape = look.get("shape")
+    kind = f"{look['type']} {' × '.join(map(str, shape))}" if shape else look["type"]
+    return f"{kind}: {look['preview']}"[:_LOOK]
 
 
 @click.command(epilog=EPILOG)

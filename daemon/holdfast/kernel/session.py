@@ -406,14 +406,15 @@ class Session:
     def tell_differing(self, header: dict[str, Any]) -> None:
         """Say which components of a version are not in memory as the version has them; all of them if in doubt."""
         version = dict(header["version"])
-        differing = list(version)
+        others: list[str] = list(version)
+        same: list[str] = []
         try:
             with self._capture_lock, self._watched():
                 self._apply_verdicts()
-                differing = sorted(self._capture.differing(version))
+                others, same = map(sorted, self._capture.differing(version))
         except (Exception, TookTooLong) as error:  # noqa: BLE001 - a fault of ours: all of it is loaded
             self._outbox.log("error", f"what differs from a version could not be found out: {trace(error)}")
-        self._outbox.send({"type": "differing", "id": header["id"], "components": differing})
+        self._outbox.send({"type": "differing", "id": header["id"], "others": others, "same": same})
 
     def restore(self, message: Message) -> None:
         """Bring saved components back into the namespace, and say what came and what did not."""

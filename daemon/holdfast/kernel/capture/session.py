@@ -462,23 +462,31 @@ class SessionCapture:
 
     # -- the way back
 
-    def differing(self, version: Mapping[str, str]) -> set[str]:
-        """Return the components of a version that are not in memory as it has them, or lean on one that is not.
+    def differing(self, version: Mapping[str, str]) -> tuple[set[str], set[str]]:
+        """Return the components of a version that are not in memory as it has them.
 
         Args:
             version: fingerprints by id.
+
+        Returns:
+            Those that are other ones, and those that are the same and have to be loaded nevertheless: they lean on one
+            that is another, were not loaded yet, or are no objects of the session.
         """
         self.flights.land(wait=True)
         due = self._due(full=False)
         home, records = self._partition.home, self._partition.records
-        kept = {
+        same = {
             identity
             for identity, mark in version.items()
             if (record := records.get(identity)) is not None
             and record.fingerprint == mark
-            and record.kept is None
-            and not any(member.startswith(_OUTSIDE) for member in record.members)
-            and (due.isdisjoint(record.members) or self._is_as_stored(record))
+            and (record.kept is not None or due.isdisjoint(record.members) or self._is_as_stored(record))
+        }
+        kept = {
+            identity
+            for identity in same
+            if records[identity].kept is None
+            and not any(member.startswith(_OUTSIDE) for member in records[identity].members)
         }
         # An instance of a class that is made anew would be one of the class as it was.
         while leaning := {
@@ -487,7 +495,7 @@ class SessionCapture:
             if any(hidden not in home or home[hidden].id not in kept for hidden in records[identity].refs)
         }:
             kept -= leaning
-        return version.keys() - kept
+        return version.keys() - same, same - kept
 
     def restore(
         self,
