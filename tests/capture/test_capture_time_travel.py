@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fractions
 import os
+import string
 from typing import Any
 
 import pytest
@@ -83,6 +85,29 @@ def test_state_outside_of_the_variables_goes_along(monkeypatch: pytest.MonkeyPat
     session.go_to(first)
     assert "HOLDFAST_TEST" not in os.environ
     assert session.value("random.random()") == after
+
+
+def test_attributes_of_modules_and_classes_go_back_to_what_they_were() -> None:
+    fraction = fractions.Fraction
+    limit = fraction.limit_denominator
+    session = Session()
+    session.run("import fractions, string")
+    session.run("string.first = 1")
+    first = copied(session.store)
+    session.run("fractions.level = 3; string.first = 2; fractions.Fraction.limit_denominator = lambda self: 'ours'")
+    second = copied(session.store)
+    assert session.value("fractions.Fraction(1, 2).limit_denominator()") == "ours"
+    session.go_to(first)
+    assert not hasattr(fractions, "level")
+    assert fraction.limit_denominator is limit
+    assert session.value("string.first") == 1
+    session.go_to(second)
+    assert session.value("fractions.level, string.first") == (3, 2)
+    assert session.value("fractions.Fraction(1, 2).limit_denominator()") == "ours"
+    session.go_to({})
+    assert not hasattr(fractions, "level")
+    assert not hasattr(string, "first")
+    assert fraction.limit_denominator is limit
 
 
 def test_there_and_back_again_saves_nothing_and_loses_nothing() -> None:

@@ -63,6 +63,8 @@ class Owed:
         self._names_named = self._bound(self._run.names)
         if self._run.calls:
             self.everything = self.everything or self.background.is_busy()
+        if self._run.assigned:
+            self._patches.expect(self._run.assigned)
 
     def end_run(self, partition: Partition, lost: dict[str, LostMember]) -> None:
         """See `SessionCapture.end_run`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 import types
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from .components import KEPT
@@ -33,6 +33,7 @@ _NOT_KEPT = {
 }  # fmt: skip
 """Attributes for which the same holds, with what lies in them."""
 _GONE = object()
+_UNSEEN = object()
 _EXTENDED = (
     ("pandas", "DataFrame"),
     ("pandas", "Series"),
@@ -55,6 +56,8 @@ class Patches:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._sizes: dict[tuple[str, str], int] = {}
+        self._originals: dict[str, Any] = {}
+        """What lay there before the session set it; `_UNSEEN` where the module was imported by the same run."""
 
     def look_around(self) -> set[str]:
         """Find what code that was called has put on classes, replaced and taken away; return the members concerned."""
@@ -88,6 +91,47 @@ class Patches:
             noted.add(member)
         return noted
 
+    def expect(self, chains: Iterable[Chain]) -> None:
+        """A run may set attributes: remember what lies there before the session sets it for the first time."""
+        for chain in chains:
+            place = self._place(chain)
+            if place is not None and place[1] not in self._session.kept:
+                self._originals.setdefault(place[1], _own(place[0], chain[-1]))
+
+    def apply(self, member: str, value: Any) -> str | None:
+        """Set an attribute as it was saved; return why that failed, or None."""
+        module = _module(member)
+        try:
+            importlib.import_module(module)
+            holder, name = _find(member)
+            if holder is None:
+                return f"{module} has no {_path(member).rpartition('.')[0]} any more"
+            self._originals.setdefault(member, _own(holder, name))
+            setattr(holder, name, value)
+        except Exception as error:  # noqa: BLE001 - imports and metaclasses run code of libraries; said to the user
+            return f"setting it raised {type(error).__name__}: {error}"
+        return None
+
+    def take_back(self, left: Collection[str]) -> list[tuple[str, str]]:
+        """Put back what lay there before the session came, but for what is `left`; return what failed, and why."""
+        problems = []
+        for member in [member for member in self._originals if member not in left]:
+            original = self._originals[member]
+            if original is _UNSEEN:
+                continue
+            del self._originals[member]
+            try:
+                holder, name = _find(member)
+                if holder is None or _own(holder, name) is original:
+                    continue
+                if original is _GONE:
+                    delattr(holder, name)
+                else:
+                    setattr(holder, name, original)
+            except Exception as error:  # noqa: BLE001 - metaclasses run code of libraries; said to the user
+                problems.append((member, f"putting it back raised {type(error).__name__}: {error}"))
+        return problems
+
     def note(self, chains: Iterable[Chain]) -> set[str]:
         """Look at what assignments to attributes left behind; return the members whose value may be new.
 
@@ -101,6 +145,7 @@ class Patches:
                 continue
             holder, member = place
             value = _own(holder, chain[-1])
+            self._originals.setdefault(member, _UNSEEN)
             if value is not _GONE:
                 self._session.kept[member] = value
             elif self._session.kept.pop(member, _GONE) is _GONE:
@@ -133,25 +178,18 @@ class Patches:
         return holder, f"{PATCH}{module}:{path}"
 
 
-def apply(member: str, value: Any) -> str | None:
-    """Set an attribute as it was; return why that failed, or None."""
-    module, _, path = member.split(":", 2)[2].partition(":")
-    try:
-        importlib.import_module(module)
-        holder, name = _find(member)
-        if holder is None:
-            return f"{module} has no {path.rpartition('.')[0]} any more"
-        setattr(holder, name, value)
-    except Exception as error:  # noqa: BLE001 - imports and metaclasses run code of libraries; said to the user
-        return f"setting it raised {type(error).__name__}: {error}"
-    return None
+def _module(member: str) -> str:
+    return member.split(":", 2)[2].partition(":")[0]
+
+
+def _path(member: str) -> str:
+    return member.split(":", 2)[2].partition(":")[2]
 
 
 def _find(member: str) -> tuple[Any, str]:
     """Return the module or class that a patch belongs to (None if it is not there), and the attribute's name."""
-    module, _, path = member.split(":", 2)[2].partition(":")
-    *way, name = path.split(".")
-    holder: Any = sys.modules.get(module)
+    *way, name = _path(member).split(".")
+    holder: Any = sys.modules.get(_module(member))
     for step in way:
         holder = _own(holder, step)
         if holder is _GONE:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from ..interrupts import TooSlow
-from . import garbage, pages, patches, stamps
+from . import garbage, pages, stamps
 from .aliases import ALIAS, Aliases
 from .ambient import PART, Ambient, Changes, named
 from .choice import Choice, Limits, looks_secret
@@ -578,6 +578,9 @@ class SessionCapture:
         self._choice.refresh()
         if self._choice.is_made:
             self._owed.members |= self._left_out(namespace.keys())
+        there = {member for component in components for member in component.members}
+        for member, reason in self._patches.take_back(there):
+            failed.append(Lost(label(member), "attribute", reason, "restart the session to be rid of it"))
         outcome = self._finish(restoration, names, failed, warm=self._owed.has_run, owed=owed)
         self._later.settle(restoration, self._partition)
         return replace(outcome, restored=sorted([*outcome.restored, *waiting, *filter(is_visible, members)]))
@@ -664,7 +667,7 @@ class SessionCapture:
             self._ambient.doubt()
         for member, value in restoration.values.items():
             if member.startswith((PATCH, ALIAS)):
-                reason = patches.apply(member, value)
+                reason = self._patches.apply(member, value)
                 if reason is not None:
                     failed.append(Lost(label(member), "attribute", reason, "set it again in a cell"))
         for lost in failed:
