@@ -22,6 +22,7 @@ _COMMANDS = {
     "undo": "holdfast.command_line.state:undo",
     "redo": "holdfast.command_line.state:redo",
     "diff": "holdfast.command_line.state:diff",
+    "why": "holdfast.command_line.state:why",
     "branch": "holdfast.command_line.state:branch",
     "label": "holdfast.command_line.state:label",
     "clear": "holdfast.command_line.state:clear",

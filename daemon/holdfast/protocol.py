@@ -413,6 +413,14 @@ class DiffParams:
 
 
 @attrs.define
+class OriginParams:
+    """Ask which runs made a variable, and changed it."""
+
+    text_document: TextDocumentIdentifier
+    name: str
+
+
+@attrs.define
 class LabelParams:
     """Give a version a name, or without `label` take it away."""
 
@@ -519,6 +527,7 @@ STATE_RESTORE = "holdfast/state/restore"
 STATE_UNDO = "holdfast/state/undo"
 STATE_REDO = "holdfast/state/redo"
 STATE_DIFF = "holdfast/state/diff"
+STATE_ORIGIN = "holdfast/state/origin"
 STATE_BRANCH = "holdfast/state/branch"
 STATE_LABEL = "holdfast/state/label"
 STATE_CLEAR = "holdfast/state/clear"
@@ -549,6 +558,7 @@ REQUESTS: dict[str, tuple[Any, Any]] = {
     STATE_UNDO: (DocumentParams, Restored),
     STATE_REDO: (DocumentParams, Restored),
     STATE_DIFF: (DiffParams, Diff),
+    STATE_ORIGIN: (OriginParams, list[Version]),
     STATE_BRANCH: (BranchParams, Session),
     STATE_LABEL: (LabelParams, Version),
     STATE_CLEAR: (ClearParams, Cleared),

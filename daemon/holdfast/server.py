@@ -361,6 +361,7 @@ class HoldfastServer(LanguageServer):
         self._on_request(messages.STATE_UNDO, house.travel.undo)
         self._on_request(messages.STATE_REDO, house.travel.redo)
         self._on_request(messages.STATE_DIFF, house.travel.diff)
+        self._on_request(messages.STATE_ORIGIN, house.travel.origin)
         self._on_request(messages.STATE_BRANCH, house.travel.branch)
         self._on_request(messages.STATE_LABEL, house.travel.label)
         self._on_request(messages.STATE_CLEAR, states.clear)

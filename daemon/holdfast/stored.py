@@ -16,6 +16,7 @@ from holdfast.store.store import Store
 PICKLE_PROTOCOL = 5
 MAX_HISTORY = 1000
 """Versions listed when the client does not say how many; `before` gets the next ones."""
+_ALL = 1 << 31
 
 
 def no_state() -> State:
@@ -113,6 +114,24 @@ def version_of(record: VersionRecord) -> Version:
     )
 
 
+def origin_of(store: Store, key: str, name: str) -> list[Version]:
+    """List the versions on the way to the head that made and changed a variable, since it was there last anew."""
+    records = {record.version: record for record in store.history(key, _ALL)}
+    head = store.head(key)
+    at = None if head is None else head.version
+    found: list[VersionRecord] = []
+    while at is not None:
+        if at not in records:  # removed to save room: the next older one has what it did
+            at = max((version for version in records if version < at), default=None)
+            continue
+        if name in records[at].names_removed:
+            break
+        if name in records[at].names_changed:
+            found.append(records[at])
+        at = records[at].parent
+    return [version_of(record) for record in reversed(found)]
+
+
 def history_of(store: Store | None, key: str, limit: int | None, before: int | None) -> list[Version]:
     """List the versions of a document, newest first."""
     if store is None:
@@ -129,4 +148,4 @@ def history_of(store: Store | None, key: str, limit: int | None, before: int | N
     return versions
 
 
-__all__ = ["history_of", "no_state", "state_of", "variable_of", "variables_of", "version_of"]
+__all__ = ["history_of", "no_state", "origin_of", "state_of", "variable_of", "variables_of", "version_of"]

@@ -51,6 +51,12 @@ class TimeTravel:
         after = await self._work(place, lambda store: store.listing(place.key, params.to))
         return differences.between(before, after)
 
+    async def origin(self, params: protocol.OriginParams) -> list[Version]:
+        """List the runs that made and changed a variable, the one that made it first."""
+        place = self._house.place(params.text_document)
+        await self._settled(place)
+        return await self._work(place, lambda store: stored.origin_of(store, place.key, params.name))
+
     async def branch(self, params: protocol.BranchParams) -> protocol.Session:
         """Let another document start from a version of this one; both go on side by side.
 

@@ -223,6 +223,10 @@ class Session:
         """Compare a version with another one, or with memory."""
         return await self._call(protocol.STATE_DIFF, protocol.DiffParams(self._document, version, to), protocol.Diff)
 
+    async def origin(self, name: str) -> list[Version]:
+        """Return the runs that made and changed a variable, the one that made it first."""
+        return await self._call(protocol.STATE_ORIGIN, protocol.OriginParams(self._document, name), list[Version])
+
     async def branch(self, to: str, version: int | None = None) -> protocol.Session:
         """Let another document (its URI) start from a version of this one, the last by default."""
         return await self._call(

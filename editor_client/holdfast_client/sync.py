@@ -151,6 +151,7 @@ class Session(_Face[AsyncSession]):
     undo = _blocking(AsyncSession.undo)
     redo = _blocking(AsyncSession.redo)
     diff = _blocking(AsyncSession.diff)
+    origin = _blocking(AsyncSession.origin)
     branch = _blocking(AsyncSession.branch)
     label = _blocking(AsyncSession.label)
     clear = _blocking(AsyncSession.clear)

@@ -205,6 +205,17 @@ async def test_a_diff_needs_no_kernel(folder: Path) -> None:
         assert (await second.request("holdfast/sessions", None))[0]["status"] == "cold"
 
 
+async def test_the_runs_that_made_and_changed_a_variable_are_told_with_their_code(daemon: Client) -> None:
+    for code in ("x = [0]", "y = 1", "x.append(y)", "del x", "x = [1]", "y = 2", "x.append(y)"):
+        await daemon.run("a.py", code)
+    await daemon.run("a.py", "x.append(9)")
+    await undo(daemon)
+    await daemon.run("a.py", "z = 1")
+    runs = await daemon.request("holdfast/state/origin", {**daemon.document("a.py"), "name": "x"})
+    assert [(run["version"], run["code"]) for run in runs] == [(5, "x = [1]"), (7, "x.append(y)")]
+    assert await daemon.request("holdfast/state/origin", {**daemon.document("a.py"), "name": "nothing"}) == []
+
+
 async def test_versions_have_names_that_survive_kill_nine(folder: Path) -> None:
     async with opened(folder) as first:
         await first.run("a.py", "x = 1")

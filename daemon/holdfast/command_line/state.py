@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,30 @@ def _look(look: dict[str, Any]) -> str:
     shape = look.get("shape")
     kind = f"{look['type']} {' × '.join(map(str, shape))}" if shape else look["type"]
     return f"{kind}: {look['preview']}"[:_LOOK]
+
+
+@click.command(epilog=EPILOG)
+@click.argument("file")
+@click.argument("name")
+@json_option
+@folder_option
+def why(file: str, name: str, as_json: bool, folder: Path | None) -> None:
+    """Show the runs that made and changed the variable NAME, with their code."""
+    perform(_why(Target.parse(file, folder), name, as_json), as_json=as_json)
+
+
+async def _why(target: Target, name: str, as_json: bool) -> int:
+    runs = await ask(target, "holdfast/state/origin", name=name)
+    if as_json:
+        print_json(runs)
+        return Exit.OK
+    if not runs:
+        click.echo(f"No saved run made {name}.", err=True)
+        return Exit.STATE
+    for run in runs:
+        click.echo(screen.paint(f"version {run['version']}, {run['savedAt']}", bold=True))
+        click.echo(textwrap.indent(run["code"].strip("\n"), "    ") + "\n")
+    return Exit.OK
 
 
 @click.command(epilog=EPILOG)
