@@ -274,7 +274,8 @@ class KernelLife:
                 return Restored(
                     False, "Nothing was saved, so there is nothing to go back to; memory is as before.", 0, []
                 )
-            unsaved = self._client.living is not None and self._saver.dirty
+            # Also where the session was started empty, beside what is saved.
+            unsaved = self._saver.skip_restore or (self._client.living is not None and self._saver.dirty)
             target = head.version if unsaved else head.parent
             if target is None:
                 message = f"Version {head.version} is the first; there is nothing before it. Memory is as before."

@@ -144,6 +144,7 @@ class Restorer:
                     "packs": loaded.files(),
                     "components": loaded.components,
                     "keep": sorted(loaded.kept),
+                    "skipped": _makers_of_skipped(loaded),
                     "executionCount": loaded.record.execution_count,
                     "environment": dict(loaded.record.environment),
                 },
@@ -165,9 +166,12 @@ class Restorer:
         if names is not None:
             failed = [lost for lost in failed if lost.name in names]
         else:
-            self._saver.restored(loaded, {lost.name for lost in failed})
+            left = {str(name) for name in answer.header.get("left") or ()}
+            self._saver.restored(loaded, {lost.name for lost in failed}, left)
         failed = await self._with_cells(loaded, failed)
-        missing = [*failed, *(lost_list(loaded.record.skipped) if names is None else ())]
+        missing = list(failed)
+        if names is None:
+            missing += [lost for lost in lost_list(loaded.record.skipped) if lost.name not in left]
         differences = [str(difference) for difference in answer.header.get("differences") or ()]
         restored = [str(name) for name in answer.header["restored"]]
         return Brought(loaded, restored, failed, missing, waiting, differences)
@@ -287,6 +291,11 @@ class Restorer:
             return failed
         found = await self._archive.run(lambda store: makers(store, self._client.place.key, since), create=False)
         return [evolve(lost, cell=found.get(lost.name)) for lost in failed]
+
+
+def _makers_of_skipped(loaded: Loaded) -> dict[str, int]:
+    """Return the variables that a version does not hold, with the execution count of the runs that made them."""
+    return {lost.name: lost.cell.execution_count for lost in lost_list(loaded.record.skipped) if lost.cell is not None}
 
 
 def _fingerprints(store: Store, key: str, version: int | None) -> dict[str, str] | None:

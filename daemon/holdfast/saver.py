@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -348,14 +348,19 @@ class Saver:
         """Memory holds something that was not to be saved: after a failed run, or one that does not persist."""
         self.dirty = True
 
-    def restored(self, loaded: Loaded, failed: set[str]) -> None:
-        """Memory is now a version of the store."""
+    def restored(self, loaded: Loaded, failed: set[str], left: Collection[str] = ()) -> None:
+        """Memory is now a version of the store.
+
+        Args:
+            failed: variables that could not be loaded.
+            left: those that the version does not hold, and that memory has nevertheless.
+        """
         self.version = loaded.record.version
         self._generation = self._archive.generation
         self._start_over = False
         self.dirty = False
         self.skipped = lost_list(loaded.record.skipped)
-        self._missing = {lost.name: lost for lost in self.skipped}
+        self._missing = {lost.name: lost for lost in self.skipped if lost.name not in left}
         self.names = {name: entry.since for entry in loaded.entries.values() for name in visible(entry.members)}
         kept = {name for identity in loaded.kept for name in visible(loaded.entries[identity].members)}
         self.wrong = {name: version for name, version in self.wrong.items() if name in kept and self.is_wrong(name)}

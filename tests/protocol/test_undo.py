@@ -93,6 +93,17 @@ async def test_what_an_undo_does_not_concern_stays_the_same_object(daemon: Clien
     assert await daemon.value("a.py", "id(big) == seen, x") == "(True, [1])"
 
 
+async def test_what_cannot_be_saved_lives_on_through_an_undo_of_a_run_that_did_not_make_it(daemon: Client) -> None:
+    await daemon.run("a.py", "import socket\none, other = socket.socketpair()")
+    await daemon.run("a.py", "x = [1]")
+    await daemon.run("a.py", "x.append(2)")
+    await undo(daemon)
+    assert await daemon.value("a.py", "x, one.send(b'hello'), other.recv(9)") == "([1], 5, b'hello')"
+    await daemon.run("a.py", "one.close()\none = 'closed'")
+    await undo(daemon)
+    assert await daemon.value("a.py", "'one' in globals(), x") == "(False, [1])"
+
+
 async def test_there_is_nothing_before_the_first_version(daemon: Client) -> None:
     nothing = await undo(daemon, "new.py")
     assert not nothing["success"]

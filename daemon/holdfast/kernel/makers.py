@@ -36,9 +36,14 @@ class Makers:
             for name in _stored(code):
                 self._runs[name] = header
 
-    def forget(self, names: Collection[str] | None = None) -> None:
+    def has_made(self, name: str, count: int) -> bool:
+        """Whether the run with an execution count was the last to bind a variable."""
+        header = self._runs.get(name)
+        return header is not None and (header.get("count") or 0) == count
+
+    def forget(self, names: Collection[str] | None = None, *, but: Collection[str] = ()) -> None:
         """Variables were restored: no run of this kernel made them."""
-        for name in list(self._runs) if names is None else names:
+        for name in [name for name in self._runs if name not in but] if names is None else names:
             self._runs.pop(name, None)
             self._found.pop(name, None)
 

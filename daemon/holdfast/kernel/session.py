@@ -420,6 +420,8 @@ class Session:
         """Bring saved components back into the namespace, and say what came and what did not."""
         header = message.header
         answer: dict[str, Any] = {"type": "restored", "id": header["id"]}
+        skipped = header.get("skipped") or {}
+        leave = [name for name, count in skipped.items() if self._makers.has_made(name, count)]
         try:
             if header["mode"] != "replace":
                 self.loader.load_all()
@@ -432,9 +434,11 @@ class Session:
                     names=header.get("names"),
                     environment=header.get("environment"),
                     keep=header.get("keep") or (),
+                    leave=leave,
                 )
             self._runner.adopt_future_imports()
-            self._makers.forget(None if header["mode"] == "replace" else outcome.restored)
+            self._makers.forget(None if header["mode"] == "replace" else outcome.restored, but=outcome.left)
+            answer["left"] = outcome.left
             self._last_run = None
             self._note_sources()
             answer["waiting"] = sorted(self._capture.waiting.names)

@@ -30,11 +30,13 @@ class RestoreOutcome:
         restored: names of the variables that are there.
         failed: the variables that are not, why, and what would help; what was saved of them is untouched.
         differences: what is not here as it was when the session was saved, in words.
+        left: variables that can't be saved, and were left as they are.
     """
 
     restored: list[str]
     failed: list[Lost]
     differences: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
 
 
 class CannotLoad(Exception):

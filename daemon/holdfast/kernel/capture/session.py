@@ -506,6 +506,7 @@ class SessionCapture:
         owed: bool | None = None,
         environment: Mapping[str, Any] | None = None,
         keep: Collection[str] = (),
+        leave: Collection[str] = (),
     ) -> RestoreOutcome:
         """Load saved components; what fails is reported and costs only what needs it.
 
@@ -513,6 +514,8 @@ class SessionCapture:
             components: a whole version (replace), or at least what the wanted names need (merge).
             keep: of a whole version the components which are in memory as it has them, and are not among the others
                 (see `differing`).
+            leave: variables that can't be saved, and are as they were then: they are left alone, unless they may share
+                objects with something that is loaded.
             mode: "replace": the session becomes this version; "merge": only the wanted names change.
             names: the wanted names; all of them if None.
             owed: whether what is loaded has to be captured again since the store's newest version has something else.
@@ -524,7 +527,7 @@ class SessionCapture:
         # Loading imports what is needed, and most of what that makes stays as well.
         with garbage.kept_off(loading=True):
             if mode == "replace":
-                return self._replace(components, names, differences, owed=bool(owed), keep=keep)
+                return self._replace(components, names, differences, owed=bool(owed), keep=keep, leave=leave)
             return self._merge(components, names, differences, owed=owed is None or owed)
 
     def _replace(
@@ -535,12 +538,19 @@ class SessionCapture:
         *,
         owed: bool,
         keep: Collection[str],
+        leave: Collection[str],
     ) -> RestoreOutcome:
         namespace = self._session.namespace
         definitions = self._session.definitions
         stay = [self._partition.records[identity] for identity in keep]
         members = {member for record in stay for member in record.members}
-        for name in [name for name in namespace if is_variable(name) and name not in members]:
+        apart = not any(is_visible(member) for component in components for member in component.members)
+        left = {
+            name: self._lost[name]
+            for name in leave
+            if name in namespace and name in self._lost and (apart or self._lost[name].closed)
+        }
+        for name in [name for name in namespace if is_variable(name) and name not in members and name not in left]:
             del namespace[name]
         for hidden in [hidden for hidden in self._session.kept if hidden not in members]:
             del self._session.kept[hidden]
@@ -563,6 +573,7 @@ class SessionCapture:
         if not stay:
             self._verification.forget()
         self._lost.clear()
+        self._lost.update(left)
         self._ahead = set()
         self._ledger.restart([*components, *stay])
         self._owed.settle()
@@ -583,7 +594,9 @@ class SessionCapture:
             failed.append(Lost(label(member), "attribute", reason, "restart the session to be rid of it"))
         outcome = self._finish(restoration, names, failed, warm=self._owed.has_run, owed=owed)
         self._later.settle(restoration, self._partition)
-        return replace(outcome, restored=sorted([*outcome.restored, *waiting, *filter(is_visible, members)]))
+        return replace(
+            outcome, restored=sorted([*outcome.restored, *waiting, *filter(is_visible, members)]), left=sorted(left)
+        )
 
     def _load(
         self,
