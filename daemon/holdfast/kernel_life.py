@@ -272,10 +272,13 @@ class KernelLife:
             head = await self._restorer.head()
             if head is None:
                 return Restored(
-                    False, "Nothing was saved, so there is nothing to go back to; memory is as before.", 0, []
+                    False, "Nothing is saved, so there is nothing to go back to; memory is as before.", 0, []
                 )
+            living = self._client.living
             # Also where the session was started empty, beside what is saved.
-            unsaved = self._saver.skip_restore or (self._client.living is not None and self._saver.dirty)
+            unsaved = self._saver.skip_restore
+            if living is not None and self._saver.dirty and not unsaved:
+                unsaved = await self._restorer.has_more(living, head.version)
             target = head.version if unsaved else head.parent
             if target is None:
                 message = f"Version {head.version} is the first; there is nothing before it. Memory is as before."

@@ -20,7 +20,7 @@ from holdfast.makers import makers
 from holdfast.progress import Progress, Work, size_in_words
 from holdfast.protocol import Lost, Restored
 from holdfast.rebuild import Outcome, Rebuilder, advice
-from holdfast.runtimes.base import Kernel
+from holdfast.runtimes.base import Kernel, KernelDied
 from holdfast.saver import Saver
 from holdfast.saving import lost_list, visible
 from holdfast.store.errors import Damaged, NoSuchVersion, StoreError, Untrusted
@@ -94,7 +94,7 @@ class Restorer:
             marks = await self._read(lambda store: _fingerprints(store, key, version))
             if marks is not None:
                 answer = await beside.request({"type": "differing", "version": marks})
-                kept = marks.keys() - answer.header["others"] - answer.header["same"]
+                kept = marks.keys() - {*answer.header["others"], *answer.header["same"]}
         return await self._read(lambda store: load(store, key, version, names, kept))
 
     async def head(self) -> VersionRecord | None:
@@ -104,6 +104,21 @@ class Restorer:
             NotTrusted, StateDamaged: as they say.
         """
         return await self._read(lambda store: store.head(self._client.place.key))
+
+    async def has_more(self, kernel: Kernel, version: int) -> bool:
+        """Whether variables in memory differ from a version; a look at one (`_`) does not count.
+
+        Raises:
+            NotTrusted, StateDamaged: as they say.
+        """
+        entries = await self._read(lambda store: store.listing(self._client.place.key, version)) or {}
+        try:
+            marks = {identity: entry.fingerprint for identity, entry in entries.items()}
+            answer = await kernel.request({"type": "differing", "version": marks})
+        except KernelDied:
+            return False
+        others = {name for identity in answer.header["others"] for name in names_of(entries[identity])}
+        return any(name.strip("_") for name in {*others, *answer.header["added"]})
 
     async def following(self) -> int | None:
         """Return the version that was taken back last; None if none was.

@@ -479,7 +479,7 @@ class Session:
             except KernelDied:
                 return None
         live = {summary["name"]: summary for summary in listing.header["variables"]}
-        return version.keys() - answer.header["others"], live
+        return version.keys() - {*answer.header["others"]}, live
 
     async def verified(self) -> None:
         """Return when what was saved was tried, and what does not come back is no longer called saved."""

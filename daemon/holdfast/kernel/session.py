@@ -408,13 +408,15 @@ class Session:
         version = dict(header["version"])
         others: list[str] = list(version)
         same: list[str] = []
+        added: list[str] = []
         try:
             with self._capture_lock, self._watched():
                 self._apply_verdicts()
                 others, same = map(sorted, self._capture.differing(version))
+                added = self._capture.unsaved_names()
         except (Exception, TookTooLong) as error:  # noqa: BLE001 - a fault of ours: all of it is loaded
             self._outbox.log("error", f"what differs from a version could not be found out: {trace(error)}")
-        self._outbox.send({"type": "differing", "id": header["id"], "others": others, "same": same})
+        self._outbox.send({"type": "differing", "id": header["id"], "others": others, "same": same, "added": added})
 
     def restore(self, message: Message) -> None:
         """Bring saved components back into the namespace, and say what came and what did not."""

@@ -497,6 +497,11 @@ class SessionCapture:
             kept -= leaning
         return version.keys() - same, same - kept
 
+    def unsaved_names(self) -> list[str]:
+        """Return the variables that no capture has seen."""
+        known = self._partition.home.keys() | self._lost.keys()
+        return [name for name in self._session.namespace if is_variable(name) and name not in known]
+
     def restore(
         self,
         components: list[SavedComponent],
