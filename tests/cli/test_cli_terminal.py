@@ -85,11 +85,12 @@ def test_a_restore_that_takes_long_shows_a_bar_that_goes_away(script: Path) -> N
     script.write_text(
         "import time\n"
         "class Slow:\n"
-        "    def __getstate__(self): return {'n': 1}\n"
-        "    def __setstate__(self, state): time.sleep(0.6)\n"
+        "    def __setstate__(self, state): self.__dict__.update(state); time.sleep(0.6)\n"
         "slow = Slow()\n"
+        "slow.n = 1\n"
     )
     assert Terminal("run", "a.py", cwd=script.parent).end() == 0
+    assert Terminal("exec", "a.py", "-c", "slow.n = 2; 1 / 0", cwd=script.parent).end() == 1
     terminal = Terminal("restore", "a.py", cwd=script.parent)
     terminal.until("Restoring")
     assert terminal.end() == 0

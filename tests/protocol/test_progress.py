@@ -38,6 +38,7 @@ async def test_a_restore_that_takes_long_reports_progress_to_who_asked_and_to_wh
         assert is_whole(progress(client, "mine")) and not client.created
         assert progress(client, "mine")[0]["title"] == "Restoring"
         assert progress(client, "mine")[0]["message"].startswith("a.py")
+        await client.run("a.py", "slow.seconds = 5\n1 / 0")  # what is as it was saved would not be loaded again
         await client.request("holdfast/state/restore", client.document("a.py"))
         (token,) = client.created
         assert is_whole(progress(client, token))
