@@ -116,6 +116,8 @@ class Kernel:
         self.crash_read, crash_write = os.pipe()
         lifeline, self._lifeline = os.pipe()
         config = {"fd": theirs.fileno(), "cloudpickle": str(CLOUDPICKLE), "stdout_fd": 1, "stderr_fd": 2}
+        self.copied: dict[str, Any] = {}
+        """What the kernel said of the copy that it made last."""
         self._lane, their_lane = socket.socketpair()
         if copies is not None:
             config |= {"lane_fd": their_lane.fileno(), "patience": copies}
@@ -263,7 +265,8 @@ class Kernel:
             TimeoutError: it makes none.
         """
         self._lane.settimeout(PATIENCE)
-        _, (descriptor,), _, _ = socket.recv_fds(self._lane, 1 << 16, 1)
+        said, (descriptor,), _, _ = socket.recv_fds(self._lane, 1 << 16, 1)
+        self.copied = json.loads(said)
         connection = socket.socket(fileno=descriptor)
         connection.settimeout(PATIENCE)
         return wire.Channel(connection)

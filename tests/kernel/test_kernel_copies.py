@@ -50,6 +50,7 @@ def test_a_copy_that_waits_for_a_lock_for_ever_is_ended_and_the_kernel_saves(cop
     assert copying.value("1 + 1") == "2", "the next run waits for the copy"
     assert copy.receive() is None, "the copy was not ended"
     pid = int((document.parent / "copy").read_text())
+    copying.send("rejected", seq=copying.copied["seq"])  # as the daemon does, which sees the copy go
     captured = copying.ask("capture", full=False)
     assert "big" in captured["snapshot"]["namesChanged"]
     assert not Path(f"/proc/{pid}").exists()
