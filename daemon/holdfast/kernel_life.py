@@ -249,8 +249,11 @@ class KernelLife:
         """
         async with self.turn:
             await self._saver.settled()
-            with self._restorer.shown():
-                return await self._restore(version, names)
+            return await self._shown_restore(version, names)
+
+    async def _shown_restore(self, version: int | None, names: list[str] | None) -> Restored:
+        with self._restorer.shown():
+            return await self._restore(version, names)
 
     async def stand_on_head(self) -> None:
         """Something else became the saved state: so does memory, now if there is a kernel, else when one starts."""
@@ -283,8 +286,7 @@ class KernelLife:
             if target is None:
                 message = f"Version {head.version} is the first; there is nothing before it. Memory is as before."
                 return Restored(False, message, len(self._saver.names), [], version=head.version)
-            with self._restorer.shown():
-                return await self._restore(target, None)
+            return await self._shown_restore(target, None)
 
     async def step_forward(self) -> Restored:
         """Go again to the version that was taken back last.
@@ -298,8 +300,7 @@ class KernelLife:
             if target is None:
                 message = "Nothing was undone since the last run, so there is nothing to redo; memory is as before."
                 return Restored(False, message, len(self._saver.names), [], version=self._saver.version)
-            with self._restorer.shown():
-                return await self._restore(target, None)
+            return await self._shown_restore(target, None)
 
     async def _restore(self, version: int | None, names: list[str] | None) -> Restored:
         living = self._client.living

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from lsprotocol.types import TextDocumentIdentifier
 
 from holdfast import protocol, stored
-from holdfast.errors import HoldfastError, InvalidParams, NotTrusted, StateDamaged
+from holdfast.errors import HoldfastError, InvalidParams
 from holdfast.protocol import Cleared, Restored, State, Variable, Version
-from holdfast.store.errors import Damaged, SaveFailed, StoreError, StoreUnavailable, Untrusted
+from holdfast.store.errors import SaveFailed, StoreError
 from holdfast.store.store import Store
+from holdfast.translation import store_errors
 
 if TYPE_CHECKING:
     from holdfast.workspace import Workspace
@@ -27,18 +28,10 @@ class StateRequests:
         self._house = house
 
     async def _read(self, work: Callable[[Store | None], Any]) -> Any:
-        try:
+        with store_errors():
             if self._house.archive.readable() is None:
                 return work(None)
             return await self._house.archive.run(work, create=False)
-        except Untrusted as error:
-            raise NotTrusted(error.message, detail=error.kind) from error
-        except Damaged as error:
-            raise StateDamaged(error.message, detail=error.what) from error
-        except StoreUnavailable as error:
-            raise StateDamaged(error.message, kind=error.kind) from error
-        except StoreError as error:
-            raise HoldfastError(error.message, kind=error.kind) from error
 
     async def state(self, document: TextDocumentIdentifier) -> State:
         """Describe what is saved of a document."""

@@ -9,10 +9,10 @@ from lsprotocol.types import TextDocumentIdentifier
 
 from holdfast import differences, protocol, stored
 from holdfast.documents import Place
-from holdfast.errors import Busy, HoldfastError, InvalidParams, NotTrusted, NoVersion, StateDamaged
+from holdfast.errors import Busy, InvalidParams, NoVersion
 from holdfast.protocol import Restored, Version
-from holdfast.store.errors import Damaged, NoSuchVersion, StoreError, StoreUnavailable, Untrusted
 from holdfast.store.store import Store
+from holdfast.translation import store_errors
 
 if TYPE_CHECKING:
     from holdfast.workspace import Workspace
@@ -93,17 +93,7 @@ class TimeTravel:
             await session.saver.settled()
 
     async def _work(self, place: Place, work: Callable[[Store], T]) -> T:
-        try:
+        with store_errors():
             if self._house.archive.readable() is None:
                 raise NoVersion(f"Nothing is saved for {place.key}.")
             return await self._house.archive.run(work, create=False)
-        except NoSuchVersion as error:
-            raise NoVersion(error.message) from error
-        except Untrusted as error:
-            raise NotTrusted(error.message, detail=error.kind) from error
-        except Damaged as error:
-            raise StateDamaged(error.message, detail=error.what) from error
-        except StoreUnavailable as error:
-            raise StateDamaged(error.message, kind=error.kind) from error
-        except StoreError as error:
-            raise HoldfastError(error.message, kind=error.kind) from error
