@@ -30,6 +30,19 @@ PATIENCE = 60.0
 """Seconds after which a kernel that does not answer is taken for hung."""
 
 
+def gone(pid: int) -> bool:
+    """Whether the process has ended, within the time any test may take."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] == "Z":
+                return True
+        except FileNotFoundError:
+            return True
+        time.sleep(0.005)
+    return False
+
+
 def plain_environment() -> dict[str, str]:
     """Return the environment without what would change how Python finds and keeps modules."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from driver import Kernel
+from driver import Kernel, gone
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel is copied on Linux only")
 
@@ -53,7 +53,9 @@ def test_a_copy_that_waits_for_a_lock_for_ever_is_ended_and_the_kernel_saves(cop
     copying.send("rejected", seq=copying.copied["seq"])  # as the daemon does, which sees the copy go
     captured = copying.ask("capture", full=False)
     assert "big" in captured["snapshot"]["namesChanged"]
-    assert not Path(f"/proc/{pid}").exists()
+    assert gone(pid)
+    copying.run("x = 1", persist=True)
+    assert not Path(f"/proc/{pid}").exists(), "nobody waited for the copy that had ended"
     assert copying.value("len(big), os.getpid() == KERNEL") == "(200001, True)"
 
 

@@ -7,27 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from driver import PATIENCE, Kernel, plain_environment
+from driver import PATIENCE, Kernel, gone, plain_environment
 from pythons import find
 
 VERSIONS = ("3.10", "3.12", "3.13", "3.14")
-
-
-def gone(pid: int) -> bool:
-    """Whether the process has ended, within the time any test may take."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        try:
-            if Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] == "Z":
-                return True
-        except FileNotFoundError:
-            return True
-        time.sleep(0.005)
-    return False
 
 
 @pytest.mark.parametrize("version", VERSIONS)
