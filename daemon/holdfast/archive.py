@@ -14,8 +14,9 @@ from typing import TypeVar
 from holdfast.store.catalog import CATALOG_NAME
 from holdfast.store.errors import StoreError, StoreUnavailable
 from holdfast.store.records import Change, Head, Patch, VersionRecord
-from holdfast.store.seal import load_key
+from holdfast.store.seal import config_folder, load_key
 from holdfast.store.store import Store
+from holdfast.store.trusts import TRUST_NAME
 from holdfast.upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
@@ -73,7 +74,8 @@ class Archive:
         if self._store is not None and not self._store.intact():
             self._lose("it was removed or replaced")
         if self._store is None:
-            self._store = Store.open(self.folder, load_key(), create=create)
+            trusts = config_folder() / TRUST_NAME
+            self._store = Store.open(self.folder, load_key(), create=create, trusts=trusts)
             self.generation += 1
         return self._store
 

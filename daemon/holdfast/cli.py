@@ -26,6 +26,7 @@ _COMMANDS = {
     "branch": "holdfast.command_line.state:branch",
     "label": "holdfast.command_line.state:label",
     "clear": "holdfast.command_line.state:clear",
+    "trust": "holdfast.command_line.trust:trust",
     "du": "holdfast.command_line.room:du",
     "compact": "holdfast.command_line.room:compact",
     "status": "holdfast.command_line.daemons:status",

@@ -289,10 +289,10 @@ def load(
         Damaged: the version itself cannot be read.
         NoSuchVersion: there is no such version.
     """
-    record = store.head(key) if number is None else store.version(key, number)
-    if record is None:
+    if number is None and store.head(key) is None:
         return None
-    loaded = Loaded(record, store.listing(key, number), kept=kept)
+    record, entries, ours = store.sealed(key, number)
+    loaded = Loaded(record, entries, kept=kept)
     loaded.on_rotten = lambda digest: _tell(store, digest)
     remote: dict[int, bool] = {}
     left = AT_ONCE
@@ -303,7 +303,7 @@ def load(
         if entry.id in kept:
             continue
         try:
-            planned = _plan(store, entry, loaded.packs, remote)
+            planned = _plan(store, entry, loaded.packs, remote if ours else None)
             hidden = len(visible(entry.members)) < len(entry.members)
             wanted = names is None or not names_of(entry).isdisjoint(names)
             if hidden or (wanted and planned.size <= min(SMALL, left)):
@@ -349,11 +349,13 @@ def _unreadable(name: str, entry: ComponentEntry, reason: str) -> Lost:
     )
 
 
-def _plan(store: Store, entry: ComponentEntry, packs: OpenPacks, remote: dict[int, bool]) -> _Planned:
+def _plan(store: Store, entry: ComponentEntry, packs: OpenPacks, remote: dict[int, bool] | None) -> _Planned:
+    """Decide what a kernel maps of a component: nothing if `remote` is None, since all is to be compared with its
+    digests before; else what does not lie on a remote file system, which is noted there."""
     layouts = store.layout(entry, packs)
     runs: dict[int, list[Run]] = {}
     for slot, layout in enumerate(layouts):
-        if slot and layout.size >= MAPPED_FROM:
+        if slot and layout.size >= MAPPED_FROM and remote is not None:
             found = [run for run in runs_of(layout, mmap.PAGESIZE) if not _is_remote(run.pack, packs, remote)]
             if len(found) > MAX_RUNS:
                 found = sorted(sorted(found, key=lambda run: -run.length)[:MAX_RUNS])

@@ -32,21 +32,22 @@ def makers(store: Store, key: str, since: Mapping[str, int]) -> dict[str, LostCe
             for name, version in since.items()
             if name not in found and record.version <= version and name in record.names_changed
         }
+        verified = _verified(store, key, record.version) if wanted else None
         for name in sorted(wanted):
-            cell = _cell_of(record, name)
-            if cell is not None and _is_trusted(store, key, record):
+            cell = None if verified is None else _cell_of(verified, name)
+            if cell is not None:
                 found[name] = cell
         if len(found) == len(since):
             break
     return found
 
 
-def _is_trusted(store: Store, key: str, record: VersionRecord) -> bool:
+def _verified(store: Store, key: str, number: int) -> VersionRecord | None:
+    """Return a version as it was signed: its code may be run again."""
     try:
-        store.listing(key, record.version)
+        return store.sealed(key, number).record
     except StoreError:
-        return False
-    return True
+        return None
 
 
 def _cell_of(record: VersionRecord, name: str) -> LostCell | None:

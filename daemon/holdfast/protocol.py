@@ -143,6 +143,22 @@ class Environment:
 
 
 @attrs.define
+class Signer:
+    """Somebody else who signed versions of a document. But for `trusted` and `trusted_at` it is what they say."""
+
+    key_id: str
+    versions: int
+    first: str
+    last: str
+    trusted: bool
+    name: str | None = None
+    folder: str | None = None
+    python: str = ""
+    platform: str = ""
+    trusted_at: str | None = None
+
+
+@attrs.define
 class State:
     """What is stored for a document."""
 
@@ -158,6 +174,10 @@ class State:
     version: int | None = None
     saved_at: str | None = None
     skipped: list[Lost] = attrs.field(factory=list)
+    signers: list[Signer] = attrs.field(factory=list)
+    """Others who signed versions of it."""
+    signers_digest: str | None = None
+    """Names exactly what of theirs is there and not trusted yet."""
 
 
 @attrs.define
@@ -413,6 +433,18 @@ class DiffParams:
 
 
 @attrs.define
+class TrustParams:
+    """Let what others saved of a document be restored, or with `revoke` not any more.
+
+    `digest` is `State.signers_digest` as the user was shown it: if there is something else by now, nothing is trusted.
+    """
+
+    text_document: TextDocumentIdentifier
+    revoke: bool = False
+    digest: str | None = None
+
+
+@attrs.define
 class OriginParams:
     """Ask which runs made a variable, and changed it."""
 
@@ -527,6 +559,7 @@ STATE_RESTORE = "holdfast/state/restore"
 STATE_UNDO = "holdfast/state/undo"
 STATE_REDO = "holdfast/state/redo"
 STATE_DIFF = "holdfast/state/diff"
+STATE_TRUST = "holdfast/state/trust"
 STATE_ORIGIN = "holdfast/state/origin"
 STATE_BRANCH = "holdfast/state/branch"
 STATE_LABEL = "holdfast/state/label"
@@ -558,6 +591,7 @@ REQUESTS: dict[str, tuple[Any, Any]] = {
     STATE_UNDO: (DocumentParams, Restored),
     STATE_REDO: (DocumentParams, Restored),
     STATE_DIFF: (DiffParams, Diff),
+    STATE_TRUST: (TrustParams, State),
     STATE_ORIGIN: (OriginParams, list[Version]),
     STATE_BRANCH: (BranchParams, Session),
     STATE_LABEL: (LabelParams, Version),

@@ -378,6 +378,14 @@ class Session:
         """Something else became the saved state: so does memory, now if there is a kernel, else when one starts."""
         await self._life.stand_on_head()
 
+    def trust_changed(self, *, trusted: bool) -> None:
+        """What is saved may be restored now, or not any more. Memory stays; a kernel that starts follows it."""
+        if self._client.living is None:
+            self.saver.forget()
+        elif not trusted:
+            self.saver.start_over()
+            self.saver.note_unsaved()
+
     async def restart(self, restore: bool) -> None:
         """End the kernel and start a new one, with or without the saved variables.
 

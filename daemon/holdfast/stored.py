@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from itertools import zip_longest
 from typing import Any
 
+from holdfast import protocol
 from holdfast.protocol import Environment, State, Variable, Version
 from holdfast.saving import lost_list, visible
-from holdfast.store.errors import Untrusted
+from holdfast.store.errors import StoreError, Untrusted
 from holdfast.store.records import VersionRecord
 from holdfast.store.store import Store
+from holdfast.store.trusting import Signer, Strangers
 
 PICKLE_PROTOCOL = 5
 MAX_HISTORY = 1000
@@ -48,6 +51,7 @@ def state_of(store: Store | None, key: str) -> State:
         names = sorted(name for entry in entries.values() for name in visible(entry.members))
     except Untrusted:
         trusted = False
+    strangers = Strangers([], {}, set()) if trusted and store.is_ours(key) else store.strangers(key)
     environment: Mapping[str, Any] = record.environment
     return State(
         has_saved_state=True,
@@ -61,11 +65,31 @@ def state_of(store: Store | None, key: str) -> State:
         state_file_exists=True,
         skipped=lost_list(record.skipped),
         trusted=trusted,
+        signers=[_signer_of(store, key, signer) for signer in strangers.signers],
+        signers_digest=strangers.digest or None,
         environment=Environment(
             python=str(environment.get("python", "")),
             platform=str(environment.get("platform", "")),
             packages={str(name): str(version) for name, version in (environment.get("packages") or {}).items()},
         ),
+    )
+
+
+def _signer_of(store: Store, key: str, signer: Signer) -> protocol.Signer:
+    told: Mapping[str, Any] = {}
+    with suppress(StoreError):
+        told = store.version(key, signer.versions[-1]).environment
+    return protocol.Signer(
+        key_id=signer.key_id.hex(),
+        name=signer.name,
+        folder=signer.folder,
+        python=str(told.get("python", "")),
+        platform=str(told.get("platform", "")),
+        versions=len(signer.versions),
+        first=min(signer.saved),
+        last=max(signer.saved),
+        trusted=signer.trusted == len(signer.versions),
+        trusted_at=signer.trusted_at,
     )
 
 

@@ -29,6 +29,7 @@ from holdfast.state_requests import StateRequests
 from holdfast.store.errors import StoreError
 from holdfast.store.store import Store
 from holdfast.time_travel import TimeTravel
+from holdfast.trust_requests import TrustRequests
 from holdfast.watcher import Watcher
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class Workspace:
     Attributes:
         states: Answers what is asked about saved state.
         travel: Moves documents between their versions.
+        trust: Takes the user's word for what others saved.
         room: Answers what is asked about the room that it takes.
     """
 
@@ -66,6 +68,7 @@ class Workspace:
         )
         self.states = StateRequests(self)
         self.travel = TimeTravel(self)
+        self.trust = TrustRequests(self)
         self.room = RoomRequests(self)
         self._open: dict[str, OpenDocument] = {}
         self._retirements: dict[str, asyncio.TimerHandle] = {}

@@ -237,6 +237,16 @@ class Session:
         """Give a version a name, or take it away."""
         return await self._call(protocol.STATE_LABEL, protocol.LabelParams(self._document, version, label), Version)
 
+    async def trust(self, *, revoke: bool = False, digest: str | None = None) -> State:
+        """Let what others saved be restored (unpickling it runs code), or take that back.
+
+        Args:
+            revoke: take it back.
+            digest: `signers_digest` of the state that the user was shown; nothing is trusted if it changed since.
+        """
+        params = protocol.TrustParams(self._document, revoke, digest)
+        return await self._call(protocol.STATE_TRUST, params, State)
+
     async def clear(self, *, forget: bool = False) -> protocol.Cleared:
         """Clear the variables; the saved state goes into the trash, or with `forget` past it, for ever."""
         params = protocol.ClearParams(self._document, forget)

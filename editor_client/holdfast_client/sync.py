@@ -151,6 +151,7 @@ class Session(_Face[AsyncSession]):
     undo = _blocking(AsyncSession.undo)
     redo = _blocking(AsyncSession.redo)
     diff = _blocking(AsyncSession.diff)
+    trust = _blocking(AsyncSession.trust)
     origin = _blocking(AsyncSession.origin)
     branch = _blocking(AsyncSession.branch)
     label = _blocking(AsyncSession.label)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import IO, Any
@@ -13,6 +14,13 @@ _LEAST = 12
 """Characters of the last column that are shown however narrow the terminal is."""
 _BETWEEN = 3
 """Characters between two columns."""
+_ACTING = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Characters that a terminal obeys instead of showing them; saved state may come from anybody."""
+
+
+def plain(text: str) -> str:
+    """Return text as one line in which nothing acts on the terminal."""
+    return _ACTING.sub("\ufffd", text.replace("\n", " "))
 
 
 def is_terminal(stream: IO[str]) -> bool:
@@ -33,7 +41,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Seque
         rows: The cells, as many as there are headings.
         right: The headings of the columns that are aligned to the right.
     """
-    listed = [[cell.replace("\n", " ") for cell in row] for row in rows]
+    listed = [[plain(cell) for cell in row] for row in rows]
     if is_terminal(sys.stdout):
         _rich_table(columns, listed, right)
     else:
@@ -86,7 +94,10 @@ def moment(iso: str | None) -> str:
     """Return an ISO 8601 time in local time: ``2026-11-21 09:25:39``."""
     from datetime import datetime
 
-    return datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M:%S") if iso else ""
+    try:
+        return datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M:%S") if iso else ""
+    except (ValueError, OverflowError):
+        return plain(iso or "")
 
 
 def count(number: int, noun: str) -> str:

@@ -187,16 +187,23 @@ class Catalog:
     def meta(self, name: str) -> bytes | None:
         """Return a value of the store itself."""
         row = self._one("SELECT value FROM meta WHERE name = ?", (name,))
-        return None if row is None else row[0]
+        return row[0] if row is not None and isinstance(row[0], bytes) else None
 
-    def note_signer(self, key_id: bytes, name: str, now: str) -> None:
-        """Remember who a key belongs to, for messages; proves nothing."""
+    def note_signer(self, key_id: bytes, name: str, now: str, folder: str) -> None:
+        """Remember who a key belongs to and where they work, for messages; proves nothing."""
         self._db.execute("INSERT OR IGNORE INTO signers VALUES (?, ?, ?)", (key_id, to_blob(name), to_blob(now)))
+        name = f"folder:{key_id.hex()}"
+        if self.meta(name) != to_blob(folder):
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, to_blob(folder)))
 
     def signer(self, key_id: bytes) -> str | None:
         """Return who a key belongs to, as they said."""
-        row = self._one("SELECT name FROM signers WHERE key_id = ?", (key_id,))
-        return from_blob(row[0]) if row is not None and isinstance(row[0], bytes) else None
+        return _told(self._one("SELECT name FROM signers WHERE key_id = ? AND length(name) < 512", (key_id,)))
+
+    def signer_folder(self, key_id: bytes) -> str | None:
+        """Return where the owner of a key works, as they said."""
+        name = f"folder:{key_id.hex()}"
+        return _told(self._one("SELECT value FROM meta WHERE name = ? AND length(value) < 8192", (name,)))
 
     def packs(self) -> dict[int, tuple[int, int]]:
         """Return for each pack its kind and how much of it is part of the store."""
@@ -373,6 +380,15 @@ class Catalog:
         """Close; what is in the write-ahead log stays there unless this is the last connection."""
         with contextlib.suppress(sqlite3.Error):
             self._db.close()
+
+
+def _told(row: Any) -> str | None:
+    """Return what somebody wrote about themselves, in one line; None if it is nothing that can be shown."""
+    try:
+        text = from_blob(row[0]) if row is not None and isinstance(row[0], bytes) else ""
+    except UnicodeDecodeError:
+        return None
+    return "".join(character if character.isprintable() else "?" for character in text) or None
 
 
 def peek(path: Path) -> tuple[int, bool] | None:

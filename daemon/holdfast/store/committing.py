@@ -263,7 +263,7 @@ class Committer:
             return verified
         try:
             if not full:
-                self._core.timeline.chain(session, number)
+                self._core.timeline.require_restorable(session, number)
             return self._core.timeline.version(session, number).row
         except NoSuchVersion as error:
             if full:

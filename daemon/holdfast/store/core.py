@@ -27,6 +27,7 @@ from .reading import ChunkReader
 from .rows import SessionRow, VersionRow, from_blob
 from .seal import Seal
 from .timeline import Timeline, position
+from .trusts import Trusts
 
 _DATE_LENGTH = len("2000-01-01T00:00:00")
 
@@ -52,7 +53,9 @@ class Core(Durability):
     writes, so that small ones and all readers pass it by. Whoever takes both takes `bulk_lock` first.
     """
 
-    def __init__(self, catalog: Catalog, packs: PackFolder, seal: Seal, folder_lock: FolderLock) -> None:
+    def __init__(
+        self, catalog: Catalog, packs: PackFolder, seal: Seal, folder_lock: FolderLock, trusts: Trusts
+    ) -> None:
         self.catalog = catalog
         self.packs = packs
         self.seal = seal
@@ -68,7 +71,8 @@ class Core(Durability):
         """How often chunks were removed: what was known to be there before may not be any more."""
         self.removals = 0
         """How often versions were removed: a collection that began before one has to look again."""
-        self.timeline = Timeline(catalog, packs, self.reader, seal)
+        self.trusts = trusts
+        self.timeline = Timeline(catalog, packs, self.reader, seal, trusts)
         self.short: dict[int, int] = {}
         """Packs that are missing or shorter than they were, and their length: what lies behind is stored anew."""
         self.backlog = Backlog()
@@ -139,7 +143,7 @@ class Core(Durability):
             catalog = Catalog(self.catalog.path)
             self._views.append(catalog)
         try:
-            yield Timeline(catalog, self.packs, self.reader, self.seal)
+            yield Timeline(catalog, self.packs, self.reader, self.seal, self.trusts)
         finally:
             with self.lock:
                 if catalog in self._views:

@@ -17,9 +17,10 @@ from .folder import PACKS_NAME, FolderLock, furnish, prepare
 from .packs import BULK, LOG, PackFolder
 from .recovery import Recovery, store_id_of
 from .seal import Seal
+from .trusts import Trusts
 
 
-def open_core(folder: Path, key: bytes, *, create: bool) -> Core:
+def open_core(folder: Path, key: bytes, *, create: bool, trusts: Path | None = None) -> Core:
     """Open a state folder.
 
     Raises:
@@ -47,7 +48,7 @@ def open_core(folder: Path, key: bytes, *, create: bool) -> Core:
             raise _damaged(folder, "it does not say which store it belongs to")
         packs = PackFolder(folder / PACKS_NAME, store_id)
         undo.callback(packs.close)
-        core = Core(catalog, packs, Seal(key), lock)
+        core = Core(catalog, packs, Seal(key), lock, Trusts(trusts))
         try:
             _set_up(core)
         except StoreError as error:
@@ -98,7 +99,7 @@ def _set_up(core: Core) -> None:
     recovery.run()
     core.short.update(recovery.short)
     with core.writing():
-        core.catalog.note_signer(core.seal.key_id, _me(), now())
+        core.catalog.note_signer(core.seal.key_id, _me(), now(), str(core.packs.folder.parent.absolute()))
         core.catalog.rebuilt()
     _resume(core.log, LOG, core, recovery)
     _resume(core.bulk, BULK, core, recovery)

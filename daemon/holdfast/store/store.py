@@ -24,11 +24,13 @@ from .predecessors import Replaced
 from .reading import damaged_content
 from .records import HEAD, Change, ComponentContent, ComponentEntry, Head, Problem, TrashedSession, VersionRecord
 from .rows import SessionRow, from_blob, to_blob
+from .timeline import Sealed
+from .trusting import Trusting
 
 __all__ = ["HEAD", "Store"]
 
 
-class Store(Keeping):
+class Store(Keeping, Trusting):
     """One `.state` folder, open. Keys are workspace-relative POSIX paths, or URIs and absolute paths for files outside.
 
     Every method may raise `StoreUnavailable` (kind ``closed`` after `close`, ``gone`` when the folder was removed under
@@ -42,18 +44,19 @@ class Store(Keeping):
         self._places = Places(core)
 
     @classmethod
-    def open(cls, folder: Path, key: bytes, *, create: bool = True) -> Self:
+    def open(cls, folder: Path, key: bytes, *, create: bool = True, trusts: Path | None = None) -> Self:
         """Open a state folder, and bring in order what a killed writer left.
 
         Args:
             folder: the `.state` folder.
             key: the user's key, `seal.load_key()`.
             create: make the folder and an empty store if there is none.
+            trusts: where it is noted what the user said of the state of others; None: all of it is refused.
 
         Raises:
             StoreUnavailable: it cannot be used as it is; nothing in it was changed.
         """
-        return cls(folder, open_core(folder, key, create=create))
+        return cls(folder, open_core(folder, key, create=create, trusts=trusts))
 
     # ------------------------------------------------------------------ writing versions
 
@@ -225,6 +228,18 @@ class Store(Keeping):
             if version is None:
                 self._core.timeline.verify_position(session)
             return self._core.timeline.listing(session, self._number(session, version))
+
+    def sealed(self, key: str, version: int | None = None) -> Sealed:
+        """Return what `version` and `listing` do, both of the very bytes that were verified.
+
+        Raises:
+            NoSuchVersion, Damaged, Untrusted.
+        """
+        with self._core.reading():
+            session = self._places.require(key)
+            if version is None:
+                self._core.timeline.verify_position(session)
+            return self._core.timeline.sealed(session, self._number(session, version))
 
     def _number(self, session: SessionRow, version: int | None) -> int:
         number = session.head if version is None else version

@@ -19,18 +19,21 @@ from .reading import ChunkReader
 from .records import ComponentEntry, VersionRecord
 from .rows import SessionRow, VersionRow, from_blob
 from .seal import Seal
+from .trusts import Trusts
 
 _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 """What taking apart a document that is not what it should be can raise."""
 
 
 class Version(NamedTuple):
-    """A version whose digests are right; `trusted` only says that its seal is ours."""
+    """A version whose digests are right; `trusted` says that its seal is ours, or that the user trusts this content."""
 
     row: VersionRow
     meta: dict[str, Any]
     delta: bytes | None
     trusted: bool
+    ours: bool
+    """Whether the seal is the user's own."""
 
     @property
     def is_base(self) -> bool:
@@ -44,14 +47,24 @@ class Version(NamedTuple):
         return None if parent is None else int(parent)
 
 
+class Sealed(NamedTuple):
+    """A version that was verified, and what it holds."""
+
+    record: VersionRecord
+    entries: dict[str, ComponentEntry]
+    ours: bool
+    """Whether the user's own key sealed all of it; else some of it is what somebody else made and the user trusts."""
+
+
 class Timeline:
     """Reads the versions of sessions. The store's lock is held around every call."""
 
-    def __init__(self, catalog: Catalog, packs: PackFolder, reader: ChunkReader, seal: Seal) -> None:
+    def __init__(self, catalog: Catalog, packs: PackFolder, reader: ChunkReader, seal: Seal, trusts: Trusts) -> None:
         self.catalog = catalog
         self._packs = packs
         self._reader = reader
         self._seal = seal
+        self._trusts = trusts
 
     # ------------------------------------------------------------------ one version
 
@@ -94,8 +107,8 @@ class Timeline:
                 return None
         except _UNREADABLE:
             return None
-        trusted = row.signer == self._seal.key_id and self._seal.verify(row.seal, b"version", row.digest)
-        return Version(row, meta, delta, trusted)
+        ours = row.signer == self._seal.key_id and self._seal.verify(row.seal, b"version", row.digest)
+        return Version(row, meta, delta, ours or self._trusts.is_pinned(session.uuid, row.digest), ours)
 
     def _record(self, pack: int, offset: int, expected: int) -> VersionParts | None:
         """Return what a record of the log holds, None if it is not of the expected kind, or damaged."""
@@ -124,8 +137,15 @@ class Timeline:
             NoSuchVersion: there is none of that number.
             Damaged: it cannot be read.
         """
-        found = self.version(session, number)
-        what = f"version {number} of {from_blob(session.key)}"
+        return self.describe(session, self.version(session, number))
+
+    def describe(self, session: SessionRow, found: Version) -> VersionRecord:
+        """Return a version as people see it. Not verified.
+
+        Raises:
+            Damaged: it cannot be read.
+        """
+        what = f"version {found.row.number} of {from_blob(session.key)}"
         label = None if found.row.label is None else from_blob(found.row.label)
 
         def read(ref: BlobRef) -> bytes:
@@ -176,12 +196,12 @@ class Timeline:
                 f"file again.",
             )
         who = self.catalog.signer(signer)
-        by = f" by {who}" if who else ""
+        by = f", which says that it belongs to {who}" if who else ""
         raise Untrusted(
             "unknown_signer",
             f"This is not state that you saved on this machine: {what} was signed with another key{by}. It was not "
-            f"restored, since restoring runs code. If you trust where it comes from, trust it; otherwise "
-            f"run the file again.",
+            f"restored, since restoring runs code. If you trust where it comes from, `holdfast trust FILE` shows "
+            f"what is there and lets it be restored; otherwise run the file again.",
         )
 
     # ------------------------------------------------------------------ listings
@@ -250,9 +270,9 @@ class Timeline:
 
     def _is_listing_of(self, version: Version, session: SessionRow, parts: VersionParts) -> bool:
         """Whether it is this user's listing of this very version, and whole."""
-        sealed = parts.signer == self._seal.key_id and self._seal.verify(
-            parts.seal, b"listing", blake3(parts.meta).digest()
-        )
+        digest = blake3(parts.meta).digest()
+        sealed = parts.signer == self._seal.key_id and self._seal.verify(parts.seal, b"listing", digest)
+        sealed = sealed or self._trusts.is_pinned(session.uuid, digest)
         try:
             meta = json.loads(parts.meta)
             return (
@@ -265,26 +285,69 @@ class Timeline:
         except _UNREADABLE:
             return False
 
+    def require_restorable(self, session: SessionRow, number: int) -> None:
+        """Check all that a version builds on.
+
+        Raises:
+            NoSuchVersion, Damaged, Untrusted.
+        """
+        if self._trusts.revoked(session.uuid):
+            self.listing(session, number)
+        else:
+            self.chain(session, number)
+
+    def sealed(self, session: SessionRow, number: int) -> Sealed:
+        """Return a version as people see it with its components, both from the same bytes, which were verified.
+
+        Raises:
+            NoSuchVersion, Damaged, Untrusted.
+        """
+        chain = self.chain(session, number)
+        entries = self._put_together(session, number, chain)
+        return Sealed(self.describe(session, chain[-1]), entries, all(version.ours for version in chain))
+
     def listing(self, session: SessionRow, number: int) -> dict[str, ComponentEntry]:
         """Return the components of a version by id.
 
         Raises:
             NoSuchVersion, Damaged, Untrusted.
         """
+        return self._put_together(session, number, self.chain(session, number))
+
+    def _put_together(self, session: SessionRow, number: int, chain: list[Version]) -> dict[str, ComponentEntry]:
         entries: dict[str, ComponentEntry] = {}
         try:
-            for version in self.chain(session, number):
+            for version in chain:
                 assert version.delta is not None
                 delta = decode_delta(version.delta)
                 if version.is_base:
                     entries.clear()
                 for gone in delta.removed:
                     entries.pop(gone, None)
-                for entry in delta.changed:
+                for entry in delta.changed if version.ours else self._as_theirs(session, version, delta.changed):
                     entries[entry.id] = entry
         except _UNREADABLE as error:
             raise _broken_chain(session, number, number) from error
+        revoked = self._trusts.revoked(session.uuid)
+        inherited = {entry.since: entry for entry in entries.values() if entry.since in revoked} if revoked else {}
+        if inherited:
+            key = from_blob(session.key)
+            raise Untrusted(
+                "revoked",
+                f"Version {number} of {key} holds what came in with version {min(inherited)}, of which you took your "
+                f"trust back. It was not restored. Restore another version from the history, or trust it again with "
+                f"`holdfast trust FILE`.",
+            )
         return entries
+
+    def _as_theirs(
+        self, session: SessionRow, version: Version, entries: list[ComponentEntry]
+    ) -> Iterator[ComponentEntry]:
+        """Yield what somebody else's version holds, as having come in with one of theirs, whatever they say of it: what
+        came in with them is told from one's own by that when their trust is taken back."""
+        theirs = set(self._trusts.of(session.uuid).versions.values())
+        for entry in entries:
+            yield entry if entry.since in theirs else entry._replace(since=version.row.number)
 
 
 def position(session: SessionRow) -> tuple[bytes, bytes, bytes]:
