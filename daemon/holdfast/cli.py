@@ -21,6 +21,7 @@ _COMMANDS = {
     "restore": "holdfast.command_line.state:restore",
     "undo": "holdfast.command_line.state:undo",
     "redo": "holdfast.command_line.state:redo",
+    "files": "holdfast.command_line.files:files",
     "diff": "holdfast.command_line.state:diff",
     "why": "holdfast.command_line.state:why",
     "branch": "holdfast.command_line.state:branch",

@@ -78,8 +78,8 @@ def register_commands(server: HoldfastServer, translated: Callable[[Any], Any]) 
         "holdfast.restore": lambda target: house.states.restore(
             protocol.RestoreParams(target.text_document, target.version)
         ),
-        "holdfast.undo": lambda target: house.travel.undo(protocol.DocumentParams(target.text_document)),
-        "holdfast.redo": lambda target: house.travel.redo(protocol.DocumentParams(target.text_document)),
+        "holdfast.undo": lambda target: house.travel.undo(protocol.StepParams(target.text_document)),
+        "holdfast.redo": lambda target: house.travel.redo(protocol.StepParams(target.text_document)),
         "holdfast.clear": lambda target: house.states.clear(protocol.ClearParams(target.text_document)),
         "holdfast.history": lambda target: house.states.history(
             protocol.HistoryParams(target.text_document, target.limit)

@@ -50,6 +50,8 @@ class Execution:
     cause: str | None = None
     """Why it was interrupted, if somebody other than the code itself ended it."""
     input_ids: set[str] = field(default_factory=set)
+    wrote: bool = False
+    """Whether it is known to have written files: it is a version then, also where it changed no variable."""
 
     def begin(self, count: int) -> None:
         """Note the start."""

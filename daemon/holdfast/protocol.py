@@ -181,6 +181,15 @@ class State:
 
 
 @attrs.define
+class FilesWritten:
+    """The files that a run wrote, relative to the workspace."""
+
+    created: list[str] = attrs.field(factory=list)
+    changed: list[str] = attrs.field(factory=list)
+    deleted: list[str] = attrs.field(factory=list)
+
+
+@attrs.define
 class Version:
     """One entry of a document's history."""
 
@@ -195,6 +204,8 @@ class Version:
     label: str | None = None
     thinned: int | None = None
     """How many versions before this one, up to the next older one that is there, were removed to save room."""
+    files: FilesWritten | None = None
+    """What its run wrote, and the runs after it that saved nothing."""
 
 
 @attrs.define
@@ -274,6 +285,27 @@ class Compacted:
 
 
 @attrs.define
+class FileAction:
+    """What becomes of a file when files are brought back to how they were."""
+
+    path: str
+    """Relative to the workspace, with slashes."""
+    action: Literal["write", "create", "delete"]
+    status: Literal["offered", "done", "left"]
+    """``left``: it is not touched, `reason` says why."""
+    reason: str | None = None
+
+
+@attrs.define
+class FilesBrought:
+    """The files that differ from how they were at a version, and what was or can be done about it."""
+
+    version: int
+    files: list[FileAction]
+    message: str
+
+
+@attrs.define
 class Restored:
     """The outcome of bringing a saved state back."""
 
@@ -284,6 +316,8 @@ class Restored:
     failed: list[Lost] = attrs.field(factory=list)
     version: int | None = None
     rebuilt: list[Rebuilt] = attrs.field(factory=list)
+    files: list[FileAction] = attrs.field(factory=list)
+    """With `trackFiles`: what the files that runs wrote would have to become, or became."""
 
 
 @attrs.define
@@ -357,6 +391,23 @@ class DocumentParams:
 
 
 @attrs.define
+class StepParams:
+    """Undo or redo; with `files` also what the runs did to files."""
+
+    text_document: TextDocumentIdentifier
+    files: bool = False
+
+
+@attrs.define
+class FilesParams:
+    """The files as they were at a version (the one that is restored, by default); with `apply` they become that."""
+
+    text_document: TextDocumentIdentifier
+    version: int | None = None
+    apply: bool = False
+
+
+@attrs.define
 class OptionalDocumentParams:
     """A request about one document, or about all of them."""
 
@@ -412,6 +463,7 @@ class RestoreParams:
     version: int | None = None
     names: list[str] | None = None
     work_done_token: ProgressToken | None = None
+    files: bool = False
 
 
 @attrs.define
@@ -558,6 +610,7 @@ STATE_FLUSH = "holdfast/state/flush"
 STATE_RESTORE = "holdfast/state/restore"
 STATE_UNDO = "holdfast/state/undo"
 STATE_REDO = "holdfast/state/redo"
+STATE_FILES = "holdfast/state/files"
 STATE_DIFF = "holdfast/state/diff"
 STATE_TRUST = "holdfast/state/trust"
 STATE_ORIGIN = "holdfast/state/origin"
@@ -588,8 +641,9 @@ REQUESTS: dict[str, tuple[Any, Any]] = {
     STATE_GET: (DocumentParams, State),
     STATE_FLUSH: (OptionalDocumentParams, State | list[State]),
     STATE_RESTORE: (RestoreParams, Restored),
-    STATE_UNDO: (DocumentParams, Restored),
-    STATE_REDO: (DocumentParams, Restored),
+    STATE_UNDO: (StepParams, Restored),
+    STATE_REDO: (StepParams, Restored),
+    STATE_FILES: (FilesParams, FilesBrought),
     STATE_DIFF: (DiffParams, Diff),
     STATE_TRUST: (TrustParams, State),
     STATE_ORIGIN: (OriginParams, list[Version]),

@@ -252,7 +252,7 @@ class Saver:
                 snapshot, buffers = answer.header["snapshot"], answer.buffers
                 uploads = self._uploads.get(kernel)
             snapshot["skipped"] = lost_entries(skipped)
-            if self._is_unchanged(snapshot, skipped):
+            if self._is_unchanged(snapshot, skipped) and not (run is not None and run.wrote):
                 kernel.send_soon({"type": "committed", "seq": snapshot["seq"]})
                 if synced:
                     await self._archive.sync()

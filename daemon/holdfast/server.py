@@ -360,6 +360,7 @@ class HoldfastServer(LanguageServer):
         self._on_request(messages.STATE_RESTORE, states.restore)
         self._on_request(messages.STATE_UNDO, house.travel.undo)
         self._on_request(messages.STATE_REDO, house.travel.redo)
+        self._on_request(messages.STATE_FILES, house.file_travel.files)
         self._on_request(messages.STATE_DIFF, house.travel.diff)
         self._on_request(messages.STATE_ORIGIN, house.travel.origin)
         self._on_request(messages.STATE_BRANCH, house.travel.branch)

@@ -16,6 +16,7 @@ from holdfast.background import Background
 from holdfast.documents import Place, uri_of
 from holdfast.errors import Busy, HoldfastError, InvalidParams, KernelFailed
 from holdfast.execution import Execution, error_output, run_error
+from holdfast.files.history import FileHistory
 from holdfast.kernel.wire import Message
 from holdfast.kernel_client import CopyGone, Emit, KernelClient
 from holdfast.kernel_life import KernelLife
@@ -45,6 +46,7 @@ class Session:
         *,
         pool: KernelPool,
         archive: Archive,
+        files: FileHistory,
         settings: Settings,
         folder: Path,
         emit: Emit,
@@ -53,6 +55,7 @@ class Session:
     ) -> None:
         self.saver = Saver(place.key, archive, self._announce_saved)
         self._archive = archive
+        self._files = files
         self._settings = settings
         self._emit = emit
         self._client = KernelClient(place, emit)
@@ -185,11 +188,17 @@ class Session:
         life = self._life
         kernel = await life.ensure()
         life.execution_count += 1
+        files = self._files
+        if files.keeps:
+            await files.look_before(self.place.key)
+        span = files.begin(run.run_id, self.place.key, run.code, life.execution_count, self.saver.version)
         self._client.start(run, kernel, life.execution_count, persist=persist, full=self.saver.needs_full)
         life.set_status("busy")
         try:
             message = await self._client.result(run)
+            span.end()
         except KernelDied as error:
+            span.end()
             if not run.begun and run.interrupted_at is None and not run.cancelled and not life.ended:
                 self._client.current = None
                 await life.revive()
@@ -200,6 +209,8 @@ class Session:
             self._client.current = None
             await life.revive()
             return
+        if files.keeps:
+            run.wrote = await files.look_after(span)
         await self._conclude(run, message, persist, outcome, kernel)
 
     def _rolls_back(self, run: Execution) -> bool:

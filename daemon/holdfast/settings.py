@@ -20,6 +20,8 @@ KEEP = 1000
 """Days of work: a version of a small session takes two kilobytes, so it is not the number that costs."""
 QUOTA = 10_000_000_000
 """What a folder that nobody looks into may take of a laptop's disk, and ten times a session of a gigabyte."""
+TRACK_FILES_LIMIT = 10_000_000
+"""Tables and pictures that a cell writes are smaller; larger ones would be read in full after they were written."""
 REBUILD = ("never", "marked", "always")
 
 
@@ -41,6 +43,8 @@ class Settings:
         max_variable_bytes: Variables that take more are not saved; 0: no limit.
         skip_patterns: Glob patterns of names that are not saved.
         skip_secrets: Whether text and bytes are not saved whose names look like those of secrets.
+        track_files: Whether what is in the files of the workspace is kept, so that an undo can bring them back.
+        track_files_limit: Bytes above which that is not done for a file.
         rollback_on_error: Whether memory goes back to what is saved when a run fails, unless the run says otherwise.
     """
 
@@ -58,6 +62,8 @@ class Settings:
     skip_patterns: tuple[str, ...] = ()
     skip_secrets: bool = False
     rollback_on_error: bool = False
+    track_files: bool = False
+    track_files_limit: int = TRACK_FILES_LIMIT
 
     @property
     def close_grace(self) -> float:
@@ -100,7 +106,7 @@ class Settings:
 
 def _checked(name: str, value: Any, folder: Path) -> Any:
     wire = camel_case(name)
-    if name in {"persist", "spare", "skip_secrets", "rollback_on_error"}:
+    if name in {"persist", "spare", "skip_secrets", "rollback_on_error", "track_files"}:
         if not isinstance(value, bool):
             raise InvalidParams(f"holdfast.{wire} has to be true or false, not {value!r}; the setting is as before.")
         return value
@@ -114,6 +120,12 @@ def _checked(name: str, value: Any, folder: Path) -> Any:
         if value not in REBUILD:
             raise InvalidParams(
                 f'holdfast.{wire} has to be "never", "marked" or "always", not {value!r}; the setting is as before.'
+            )
+        return value
+    if name == "track_files_limit":
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise InvalidParams(
+                f"holdfast.{wire} has to be a number of bytes, not {value!r}; the setting is as before."
             )
         return value
     if name in {"max_variable_bytes", "quota", "keep"}:

@@ -43,10 +43,12 @@ class StateRequests:
         """List the versions of a document, newest first."""
         if (params.limit is not None and params.limit < 0) or (params.before is not None and params.before < 0):
             raise InvalidParams("`limit` and `before` count from 0 up; nothing was listed.")
-        key = self._house.place(params.text_document).key
+        place = self._house.place(params.text_document)
+        key = place.key
         found: list[Version] = await self._read(
             lambda store: stored.history_of(store, key, params.limit, params.before)
         )
+        await self._house.file_travel.describe(place, found)
         return found
 
     async def variables(self, params: protocol.VariablesParams) -> list[Variable]:
@@ -104,7 +106,11 @@ class StateRequests:
             await self._read(lambda opened: opened.recover(place.key) if opened is not None else False)
         if place.key not in self._house.sessions and (store is None or store.head(place.key) is None):
             return Restored(False, f"Nothing is saved for {place.key}, so there is nothing to restore.", 0, [])
-        return await self._house.attach(params.text_document).restore(params.version, params.names)
+        session = self._house.attach(params.text_document)
+        restore = session.restore(params.version, params.names)
+        if params.names is not None:
+            return await restore
+        return await self._house.file_travel.along(place, restore, do=params.files)
 
     async def clear(self, params: protocol.ClearParams) -> Cleared:
         """Clear a document's variables and its saved state, which goes to the trash, or for good."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from lsprotocol.types import TextDocumentIdentifier
@@ -11,6 +11,7 @@ from holdfast import differences, protocol, stored
 from holdfast.documents import Place
 from holdfast.errors import Busy, InvalidParams, NoVersion
 from holdfast.protocol import Restored, Version
+from holdfast.session import Session
 from holdfast.store.store import Store
 from holdfast.translation import store_errors
 
@@ -29,13 +30,17 @@ class TimeTravel:
     def __init__(self, house: Workspace) -> None:
         self._house = house
 
-    async def undo(self, params: protocol.DocumentParams) -> Restored:
+    async def undo(self, params: protocol.StepParams) -> Restored:
         """Take back a document's last run."""
-        return await self._house.attach(params.text_document).undo()
+        return await self._step(params, Session.undo)
 
-    async def redo(self, params: protocol.DocumentParams) -> Restored:
+    async def redo(self, params: protocol.StepParams) -> Restored:
         """Go again to what was taken back last."""
-        return await self._house.attach(params.text_document).redo()
+        return await self._step(params, Session.redo)
+
+    async def _step(self, params: protocol.StepParams, step: Callable[[Session], Awaitable[Restored]]) -> Restored:
+        session = self._house.attach(params.text_document)
+        return await self._house.file_travel.along(session.place, step(session), do=params.files)
 
     async def diff(self, params: protocol.DiffParams) -> protocol.Diff:
         """Compare a version of a document with another one, or with memory; no value is loaded for it."""

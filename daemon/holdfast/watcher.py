@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -20,8 +21,10 @@ from watchdog.events import (
     DirCreatedEvent,
     DirDeletedEvent,
     DirMovedEvent,
+    FileClosedEvent,
     FileCreatedEvent,
     FileDeletedEvent,
+    FileModifiedEvent,
     FileMovedEvent,
     FileSystemEvent,
     FileSystemEventHandler,
@@ -39,6 +42,7 @@ POLL = 2.0
 """Seconds between looks where the file system reports no events."""
 MAX_FOLDERS = 5000
 """Folders up to which the workspace is watched as a tree; above, every known file is looked at now and then."""
+Touched = Callable[[Path, bool], None]
 _EVENTS: list[type[FileSystemEvent]] = [
     FileCreatedEvent,
     FileDeletedEvent,
@@ -46,8 +50,9 @@ _EVENTS: list[type[FileSystemEvent]] = [
     DirCreatedEvent,
     DirDeletedEvent,
     DirMovedEvent,
+    # Where the system can do that, what was written is told once: every save of ours would wake the watcher.
+    FileClosedEvent if sys.platform == "linux" else FileModifiedEvent,
 ]
-"""Writes are left out: they mean nothing here, and every save of ours would wake the watcher."""
 
 
 class Identity(NamedTuple):
@@ -78,6 +83,7 @@ class Watcher:
         gone: Called with the key of a file or folder that is gone for good.
         state_touched: Called when something in the state folder appeared, vanished or was replaced.
         state_folder: Where state is kept.
+        touched: Called with a file that was written, appeared (`new`), or is gone.
     """
 
     def __init__(
@@ -89,6 +95,7 @@ class Watcher:
         gone: Callable[[str], None],
         state_touched: Callable[[], None],
         state_folder: Path,
+        touched: Touched = lambda path, new: None,
     ) -> None:
         self.state_folder = state_folder
         self._folder = folder
@@ -96,6 +103,7 @@ class Watcher:
         self._moved = moved
         self._gone = gone
         self._state_touched = state_touched
+        self._touched = touched
         self._known: dict[str, Identity | None] = {}
         self._vanished: dict[str, asyncio.TimerHandle] = {}
         self._looks: set[asyncio.TimerHandle] = set()
@@ -198,6 +206,12 @@ class Watcher:
         target = Path(os.fsdecode(event.dest_path)) if event.dest_path else None
         if self._in_state_folder(source) or (target is not None and self._in_state_folder(target)):
             self._look_at_state()
+            return
+        if not event.is_directory:
+            self._touched(source, event.event_type == "created")
+            if target is not None:
+                self._touched(target, True)
+        if event.event_type in {"closed", "modified"}:
             return
         arrived = target if target is not None else source if event.event_type == "created" else None
         if arrived is not None:

@@ -11,7 +11,14 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from lsprotocol.types import Position, Range, TextDocumentIdentifier
+from lsprotocol.types import (
+    WINDOW_SHOW_MESSAGE,
+    MessageType,
+    Position,
+    Range,
+    ShowMessageParams,
+    TextDocumentIdentifier,
+)
 
 from holdfast import cells, documents, protocol
 from holdfast.archive import Archive
@@ -19,6 +26,8 @@ from holdfast.clients import Clients
 from holdfast.documents import OpenDocument, Passage, Place
 from holdfast.errors import HoldfastError, InvalidParams, KernelFailed, NoSession
 from holdfast.execution import Asker, Execution
+from holdfast.file_travel import FileTravel
+from holdfast.files.history import FileHistory
 from holdfast.progress import Progress
 from holdfast.protocol import Run
 from holdfast.room import RoomRequests
@@ -46,6 +55,8 @@ class Workspace:
         states: Answers what is asked about saved state.
         travel: Moves documents between their versions.
         trust: Takes the user's word for what others saved.
+        files: The files that runs wrote.
+        file_travel: Brings them back.
         room: Answers what is asked about the room that it takes.
     """
 
@@ -56,6 +67,7 @@ class Workspace:
         self.clients = Clients(self._resume_output)
         self.progress = Progress(self.clients)
         self.archive = Archive(folder / settings.state_folder, self._state_lost, self._state_conflict)
+        self.files = FileHistory(folder, settings, is_document=self._is_document, run_of=self._run_of, warn=self._warn)
         self._set_limits()
         self.pool = KernelPool(folder, settings.interpreter, spare=settings.spare)
         self.watcher = Watcher(
@@ -65,10 +77,12 @@ class Workspace:
             gone=self._gone,
             state_touched=self.archive.look,
             state_folder=folder / settings.state_folder,
+            touched=self.files.touched,
         )
         self.states = StateRequests(self)
         self.travel = TimeTravel(self)
         self.trust = TrustRequests(self)
+        self.file_travel = FileTravel(self)
         self.room = RoomRequests(self)
         self._open: dict[str, OpenDocument] = {}
         self._retirements: dict[str, asyncio.TimerHandle] = {}
@@ -95,6 +109,7 @@ class Workspace:
         await asyncio.gather(*(session.end() for session in self.sessions.values()), return_exceptions=True)
         await self.pool.close()
         await self.archive.close()
+        await self.files.close()
 
     def apply(self, values: dict[str, Any]) -> None:
         """Take over settings; the state folder can be chosen only until something was saved or read there.
@@ -112,9 +127,11 @@ class Workspace:
         if "state_folder" in changed:
             self.archive.move_to(self.folder / self.settings.state_folder)
             self.watcher.state_folder = self.folder / self.settings.state_folder
+            self.files.move_to(self.folder / self.settings.state_folder)
 
     def _set_limits(self) -> None:
-        self.archive.upkeep.keep, self.archive.upkeep.quota = self.settings.keep, self.settings.quota
+        for archive in (self.archive, self.files.archive):
+            archive.upkeep.keep, archive.upkeep.quota = self.settings.keep, self.settings.quota
 
     # ------------------------------------------------------------------ documents
 
@@ -213,6 +230,7 @@ class Workspace:
                 language,
                 pool=self.pool,
                 archive=self.archive,
+                files=self.files,
                 settings=self.settings,
                 folder=self.folder,
                 emit=self.clients.tell,
@@ -314,6 +332,22 @@ class Workspace:
             interpreter=self.settings.interpreter,
             version=record.version if record else None,
         )
+
+    # ------------------------------------------------------------------ files that runs write
+
+    def _warn(self, message: str) -> None:
+        logger.warning("%s", message)
+        self.clients.tell(WINDOW_SHOW_MESSAGE, ShowMessageParams(MessageType.Warning, message))
+
+    def _is_document(self, key: str) -> bool:
+        return key in self._open or key in self.sessions
+
+    def _run_of(self, key: str, version: int) -> str:
+        store = self.archive.existing()
+        try:
+            return store.version(key, version).run_id if store is not None else ""
+        except StoreError:
+            return ""
 
     # ------------------------------------------------------------------ kernels
 

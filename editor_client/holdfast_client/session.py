@@ -206,18 +206,29 @@ class Session:
         """Wait until all that was saved would survive a power cut, and return what is stored."""
         return await self._call(protocol.STATE_FLUSH, protocol.OptionalDocumentParams(self._document), State)
 
-    async def restore(self, version: int | None = None, *, names: list[str] | None = None) -> Restored:
-        """Bring back a version (the last one by default), or only some of its names."""
-        params = protocol.RestoreParams(self._document, version, names)
+    async def restore(
+        self, version: int | None = None, *, names: list[str] | None = None, files: bool = False
+    ) -> Restored:
+        """Bring back a version (the last one by default), or only some of its names; with `files` files as well."""
+        params = protocol.RestoreParams(self._document, version, names, files=files)
         return await self._call(protocol.STATE_RESTORE, params, Restored)
 
-    async def undo(self) -> Restored:
-        """Take back the last run: what it left unsaved in memory, or else the version that it made."""
-        return await self._call(protocol.STATE_UNDO, protocol.DocumentParams(self._document), Restored)
+    async def undo(self, *, files: bool = False) -> Restored:
+        """Take back the last run: what it left unsaved in memory, or else the version that it made.
 
-    async def redo(self) -> Restored:
-        """Go again to what was taken back last."""
-        return await self._call(protocol.STATE_REDO, protocol.DocumentParams(self._document), Restored)
+        Args:
+            files: Also bring back the files that it wrote; without it they are offered (setting ``trackFiles``).
+        """
+        return await self._call(protocol.STATE_UNDO, protocol.StepParams(self._document, files), Restored)
+
+    async def redo(self, *, files: bool = False) -> Restored:
+        """Go again to what was taken back last, with `files` in files as well."""
+        return await self._call(protocol.STATE_REDO, protocol.StepParams(self._document, files), Restored)
+
+    async def files(self, version: int | None = None, *, apply: bool = False) -> protocol.FilesBrought:
+        """Return what bringing back the files that runs wrote, as they were at a version, would do; or do it."""
+        params = protocol.FilesParams(self._document, version, apply)
+        return await self._call(protocol.STATE_FILES, params, protocol.FilesBrought)
 
     async def diff(self, version: int, to: int | None = None) -> protocol.Diff:
         """Compare a version with another one, or with memory."""

@@ -150,6 +150,7 @@ class Session(_Face[AsyncSession]):
     restore = _blocking(AsyncSession.restore)
     undo = _blocking(AsyncSession.undo)
     redo = _blocking(AsyncSession.redo)
+    files = _blocking(AsyncSession.files)
     diff = _blocking(AsyncSession.diff)
     trust = _blocking(AsyncSession.trust)
     origin = _blocking(AsyncSession.origin)

@@ -50,6 +50,21 @@ def holdfast(*arguments: str | Path, cwd: Path, input: str | None = None) -> sub
     )
 
 
+def test_undo_offers_the_files_that_a_run_wrote_and_brings_them_back(script: Path, workspace: Path) -> None:
+    table = workspace / "table.csv"
+    table.write_text("before")
+    code = "from pathlib import Path; Path('table.csv').write_text('after')"
+    assert holdfast("exec", script, "-c", "x = 1", "--track-files", cwd=workspace).returncode == 0
+    assert holdfast("exec", script, "-c", code, cwd=workspace).returncode == 0
+    assert "files: table.csv" in holdfast("log", script, cwd=workspace).stdout
+    undone = holdfast("undo", script, cwd=workspace)
+    assert "table.csv" in undone.stdout
+    assert "holdfast files" in undone.stderr
+    assert table.read_text() == "after"
+    assert "is what it was" in holdfast("files", script, "--apply", cwd=workspace).stdout
+    assert table.read_text() == "before"
+
+
 def start(*arguments: str | Path, cwd: Path) -> subprocess.Popen[str]:
     """Start a command."""
     return subprocess.Popen(

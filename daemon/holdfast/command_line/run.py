@@ -29,6 +29,7 @@ class How:
     timeout: float | None
     persist: bool
     interpreter: str | None
+    track_files: bool | None = None
     collect: bool = False
 
     @property
@@ -42,7 +43,8 @@ class How:
     @property
     def settings(self) -> dict[str, Any]:
         """The ``initializationOptions.holdfast``."""
-        return {"interpreter": self.interpreter} if self.interpreter else {}
+        chosen: dict[str, Any] = {"interpreter": self.interpreter} if self.interpreter else {}
+        return chosen if self.track_files is None else {**chosen, "trackFiles": self.track_files}
 
 
 class Runner:
@@ -157,6 +159,11 @@ def _shared_options(command: Command) -> Command:
             help="Save pictures into this folder.",
         ),
         click.option("--interpreter", metavar="PATH", help="The Python to run the code with."),
+        click.option(
+            "--track-files/--no-track-files",
+            default=None,
+            help="Keep what is in files, so that undo can bring them back; from now on.",
+        ),
     ):
         command = option(command)
     return command
@@ -172,6 +179,7 @@ def run(
     first: int | None,
     as_json: bool,
     interpreter: str | None,
+    track_files: bool | None,
     images: Path | None,
     no_persist: bool,
     timeout: float | None,
@@ -190,7 +198,7 @@ def run(
     pieces = cells_of(target, first)
     view: View = JsonLines() if as_json else Text(images, cells=True)
     view.begin(target.path, len(pieces))
-    perform(_perform(target, pieces, How(timeout, not no_persist, interpreter), view), as_json=as_json)
+    perform(_perform(target, pieces, How(timeout, not no_persist, interpreter, track_files), view), as_json=as_json)
 
 
 @click.command("exec", epilog=EPILOG)
@@ -203,6 +211,7 @@ def execute(
     code: str,
     as_json: bool,
     interpreter: str | None,
+    track_files: bool | None,
     images: Path | None,
     no_persist: bool,
     timeout: float | None,
@@ -212,5 +221,5 @@ def execute(
     target = Target.parse(file, folder).must_exist()
     view: View = JsonRun() if as_json else Text(images, cells=False)
     view.begin(target.path, 1)
-    how = How(timeout, not no_persist, interpreter, collect=as_json)
+    how = How(timeout, not no_persist, interpreter, track_files, collect=as_json)
     perform(_perform(target, [Piece(0, {"code": code})], how, view), as_json=as_json)

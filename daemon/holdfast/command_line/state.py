@@ -9,13 +9,17 @@ from typing import Any
 
 import click
 
-from holdfast.command_line import screen
+from holdfast.command_line import files, screen
 from holdfast.command_line.exits import EPILOG, Exit
 from holdfast.command_line.target import Target, ask, folder_option, json_option, perform, print_json
 from holdfast.words import size
 
 _LOOK = 60
 """Characters of a value in a comparison."""
+
+_with_files = click.option(
+    "--files", "with_files", is_flag=True, help="Also bring back the files that runs wrote (needs --track-files)."
+)
 
 
 @click.command(epilog=EPILOG)
@@ -57,7 +61,14 @@ async def _log(target: Target, limit: int, as_json: bool) -> int:
 
 def _changes(entry: dict[str, Any]) -> str:
     removed = [f"-{name}" for name in entry.get("removed", [])]
-    return screen.names([*entry.get("changed", []), *removed], most=4) or "(no variable)"
+    names = screen.names([*entry.get("changed", []), *removed], most=4) or "(no variable)"
+    written = entry.get("files") or {}
+    files = [
+        *written.get("created", []),
+        *written.get("changed", []),
+        *(f"-{one}" for one in written.get("deleted", [])),
+    ]
+    return f"{names}; files: {screen.names(files, most=3)}" if files else names
 
 
 def _first_line(code: str) -> str:
@@ -69,41 +80,48 @@ def _first_line(code: str) -> str:
 @click.argument("file")
 @click.option("--version", type=click.IntRange(min=1), help="The version to bring back; the last by default.")
 @click.option("--names", metavar="A,B,…", help="Bring back only these variables.")
+@_with_files
 @json_option
 @folder_option
-def restore(file: str, version: int | None, names: str | None, as_json: bool, folder: Path | None) -> None:
+def restore(
+    file: str, version: int | None, names: str | None, with_files: bool, as_json: bool, folder: Path | None
+) -> None:
     """Bring back the saved variables of FILE."""
     chosen = [name.strip() for name in names.split(",") if name.strip()] if names is not None else None
     if chosen == []:
         raise click.UsageError("--names names no variable.")
-    perform(_restore(Target.parse(file, folder), version, chosen, as_json), as_json=as_json)
+    perform(_restore(Target.parse(file, folder), version, chosen, with_files, as_json), as_json=as_json)
 
 
-async def _restore(target: Target, version: int | None, chosen: list[str] | None, as_json: bool) -> int:
-    outcome = await ask(target, "holdfast/state/restore", version=version, names=chosen)
+async def _restore(
+    target: Target, version: int | None, chosen: list[str] | None, with_files: bool, as_json: bool
+) -> int:
+    outcome = await ask(target, "holdfast/state/restore", version=version, names=chosen, files=with_files)
     return _show_restored(outcome, as_json)
 
 
 @click.command(epilog=EPILOG)
 @click.argument("file")
+@_with_files
 @json_option
 @folder_option
-def undo(file: str, as_json: bool, folder: Path | None) -> None:
+def undo(file: str, with_files: bool, as_json: bool, folder: Path | None) -> None:
     """Take back the last run of FILE."""
-    perform(_step(Target.parse(file, folder), "holdfast/state/undo", as_json), as_json=as_json)
+    perform(_step(Target.parse(file, folder), "holdfast/state/undo", with_files, as_json), as_json=as_json)
 
 
 @click.command(epilog=EPILOG)
 @click.argument("file")
+@_with_files
 @json_option
 @folder_option
-def redo(file: str, as_json: bool, folder: Path | None) -> None:
+def redo(file: str, with_files: bool, as_json: bool, folder: Path | None) -> None:
     """Go again to what was taken back last."""
-    perform(_step(Target.parse(file, folder), "holdfast/state/redo", as_json), as_json=as_json)
+    perform(_step(Target.parse(file, folder), "holdfast/state/redo", with_files, as_json), as_json=as_json)
 
 
-async def _step(target: Target, method: str, as_json: bool) -> int:
-    return _show_restored(await ask(target, method), as_json)
+async def _step(target: Target, method: str, with_files: bool, as_json: bool) -> int:
+    return _show_restored(await ask(target, method, files=with_files), as_json)
 
 
 @click.command(epilog=EPILOG)
@@ -209,6 +227,10 @@ def _show_restored(outcome: dict[str, Any], as_json: bool) -> int:
         click.echo(outcome["message"], err=not outcome["success"])
         for variable in outcome.get("failed") or []:
             click.echo(f"not restored: {screen.missing(variable)}", err=True)
+        actions = outcome.get("files") or []
+        files.show(actions)
+        if any(action["status"] == "offered" for action in actions):
+            click.echo("Files were left as they are; `holdfast files FILE --apply` brings them back.", err=True)
     return Exit.OK if outcome["success"] else Exit.STATE
 
 
