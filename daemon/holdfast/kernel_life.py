@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
 from holdfast import protocol
 from holdfast.archive import Archive
@@ -24,6 +25,7 @@ from holdfast.saving import visible
 from holdfast.settings import Settings
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 MAX_DEATHS = 3
 """Kernels that may die in a row while they restore before nobody tries again unasked."""
@@ -344,6 +346,25 @@ class KernelLife:
         if names is None:
             self.execution_count = max(self.execution_count, loaded.record.execution_count)
         return brought
+
+    async def take_in(self, work: Callable[[Kernel], Awaitable[T]]) -> T:
+        """Let something bring variables into the kernel from elsewhere.
+
+        Raises:
+            KernelFailed: the kernel died of it; the saved state is as before. And whatever `work` raises.
+        """
+        async with self.turn:
+            await self._saver.settled()
+            kernel = await self.ensure()
+            self.set_status("restoring")
+            try:
+                return await work(kernel)
+            except KernelDied as error:
+                raise KernelFailed(
+                    f"The kernel died of what was imported ({error.death.cause}); the saved state is as before."
+                ) from error
+            finally:
+                self.set_status("idle" if kernel.death is None else "dead")
 
     async def roll_back(self) -> None:
         """Take memory back to the last saved version after a failed run; the caller holds the turn."""

@@ -111,6 +111,10 @@ class Loaded:
         """What the kernel has still to ask for, were it to load everything."""
         return sum(planned.size for planned in self.later.values())
 
+    def layouts(self, component: str) -> list[Layout]:
+        """Return where the stream and the buffers of a component lie; `packs` reads them until all is released."""
+        return self._all[component].layouts
+
     def files(self) -> dict[str, dict[str, Any]]:
         """Describe the packs that a kernel maps from, so that it takes no other file for one of them."""
         wanted = {run.pack for planned in self._all.values() for runs in planned.runs.values() for run in runs}
@@ -239,15 +243,18 @@ class Loaded:
 
     # ------------------------------------------------------------------ what nobody has read
 
-    async def verify(self, paused: Callable[[], bool], stopped: Callable[[str], bool]) -> dict[str, str]:
+    async def verify(
+        self, paused: Callable[[], bool], stopped: Callable[[str], bool], *, after: float = VERIFY_AFTER
+    ) -> dict[str, str]:
         """Read what kernels have mapped, and compare it with its digests; return what is wrong by variable.
 
         Args:
             paused: whether somebody else needs the machine just now.
             stopped: whether nobody maps a component any more.
+            after: seconds from now until the first look.
         """
         wrong: dict[str, str] = {}
-        await asyncio.sleep(VERIFY_AFTER)
+        await asyncio.sleep(after)
         loop = asyncio.get_running_loop()
         for planned in self._all.values():
             for slot in planned.runs:

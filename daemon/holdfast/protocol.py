@@ -321,6 +321,18 @@ class Restored:
 
 
 @attrs.define
+class Transferred:
+    """What an export has written, or an import has brought."""
+
+    path: str
+    variable_count: int
+    bytes: int
+    message: str
+    failed: list[Lost] = attrs.field(factory=list)
+    version: int | None = None
+
+
+@attrs.define
 class Cleared:
     """The outcome of clearing a document's state."""
 
@@ -476,6 +488,33 @@ class BranchParams:
 
 
 @attrs.define
+class ExportParams:
+    """Write a version (the last by default), or only some names of it, into one file."""
+
+    text_document: TextDocumentIdentifier
+    path: str
+    names: list[str] | None = None
+    version: int | None = None
+    format: Literal["holdfast", "json"] | None = None
+    overwrite: bool = False
+    work_done_token: ProgressToken | None = None
+
+
+@attrs.define
+class ImportParams:
+    """Bring the variables of an export, or only some of them, into a document."""
+
+    text_document: TextDocumentIdentifier
+    path: str
+    names: list[str] | None = None
+    pickle: bool = True
+    trust: bool = False
+    copies: bool = False
+    replace: bool = False
+    work_done_token: ProgressToken | None = None
+
+
+@attrs.define
 class DiffParams:
     """Compare a version with another, or without `to` with memory."""
 
@@ -616,6 +655,8 @@ STATE_TRUST = "holdfast/state/trust"
 STATE_ORIGIN = "holdfast/state/origin"
 STATE_BRANCH = "holdfast/state/branch"
 STATE_LABEL = "holdfast/state/label"
+STATE_EXPORT = "holdfast/state/export"
+STATE_IMPORT = "holdfast/state/import"
 STATE_CLEAR = "holdfast/state/clear"
 STATE_HISTORY = "holdfast/state/history"
 STATE_USAGE = "holdfast/state/usage"
@@ -649,6 +690,8 @@ REQUESTS: dict[str, tuple[Any, Any]] = {
     STATE_ORIGIN: (OriginParams, list[Version]),
     STATE_BRANCH: (BranchParams, Session),
     STATE_LABEL: (LabelParams, Version),
+    STATE_EXPORT: (ExportParams, Transferred),
+    STATE_IMPORT: (ImportParams, Transferred),
     STATE_CLEAR: (ClearParams, Cleared),
     STATE_HISTORY: (HistoryParams, list[Version]),
     STATE_USAGE: (OptionalDocumentParams, Usage),

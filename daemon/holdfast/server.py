@@ -366,6 +366,8 @@ class HoldfastServer(LanguageServer):
         self._on_request(messages.STATE_BRANCH, house.travel.branch)
         self._on_request(messages.STATE_LABEL, house.travel.label)
         self._on_request(messages.STATE_TRUST, house.trust.trust)
+        self._on_request(messages.STATE_EXPORT, house.exporting.export)
+        self._on_request(messages.STATE_IMPORT, house.importing.import_)
         self._on_request(messages.STATE_CLEAR, states.clear)
         self._on_request(messages.STATE_HISTORY, states.history)
         self._on_request(messages.STATE_USAGE, house.room.usage)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lsprotocol.types import TextDocumentIdentifier
 
@@ -30,6 +30,7 @@ from holdfast.store.errors import StoreError
 from holdfast.verification import Verification
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class Session:
@@ -384,6 +385,15 @@ class Session:
         """
         self._refuse_when_busy("redo")
         return await self._life.step_forward()
+
+    async def take_in(self, work: Callable[[Kernel], Awaitable[T]]) -> T:
+        """Let something bring variables into the kernel from elsewhere, when its turn comes.
+
+        Raises:
+            Busy: a cell runs. KernelFailed: the kernel died of it; the saved state is as before.
+        """
+        self._refuse_when_busy("import")
+        return await self._life.take_in(work)
 
     async def stand_on_head(self) -> None:
         """Something else became the saved state: so does memory, now if there is a kernel, else when one starts."""

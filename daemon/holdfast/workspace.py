@@ -28,6 +28,8 @@ from holdfast.errors import HoldfastError, InvalidParams, KernelFailed, NoSessio
 from holdfast.execution import Asker, Execution
 from holdfast.file_travel import FileTravel
 from holdfast.files.history import FileHistory
+from holdfast.portable.exporting import Exporting
+from holdfast.portable.importing import Importing
 from holdfast.progress import Progress
 from holdfast.protocol import Run
 from holdfast.room import RoomRequests
@@ -57,6 +59,7 @@ class Workspace:
         trust: Takes the user's word for what others saved.
         files: The files that runs wrote.
         file_travel: Brings them back.
+        exporting, importing: Carry them to other places.
         room: Answers what is asked about the room that it takes.
     """
 
@@ -83,6 +86,7 @@ class Workspace:
         self.travel = TimeTravel(self)
         self.trust = TrustRequests(self)
         self.file_travel = FileTravel(self)
+        self.exporting, self.importing = Exporting(self), Importing(self)
         self.room = RoomRequests(self)
         self._open: dict[str, OpenDocument] = {}
         self._retirements: dict[str, asyncio.TimerHandle] = {}

@@ -240,6 +240,8 @@ class Kernel:
                 self._session.tell_differing(header)
             case "inspect":
                 self._session.inspect(header)
+            case "export" | "stage" | "adopt":
+                self._session.port(message)
             case "verify":
                 self._session.verify(header)
             case "shutdown":

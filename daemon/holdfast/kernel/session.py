@@ -59,6 +59,7 @@ class Session:
         self._sources = Sources()
         self._capture: Any = None
         self._makers: Any = None
+        self._porter: Any = None
         self._last_run: dict[str, Any] | None = None
         self._capture_lock = threading.Lock()
         self._capturing = False
@@ -450,6 +451,49 @@ class Session:
             self._outbox.log("error", f"restore: {trace(error)}")
             answer.update(restored=[], failed=report.all_lost(header["components"], describe(error)))
         self._outbox.send(answer)
+
+    def port(self, message: Message) -> None:
+        """Answer what an export or an import asks for."""
+        from .portable.porter import Porter, assignment_to
+
+        self._porter = self._porter or Porter(self._namespace)
+        answer: dict[str, Any] = {"type": "ported", "id": message.header["id"]}
+        try:
+            if message.header["type"] == "export":
+                self.loader.prepare(assignment_to(message.header["names"]))
+                answer.update(self._porter.export(message.header, self._capture.pointers))
+            elif message.header["type"] == "stage":
+                answer.update(self._porter.stage(message))
+            else:
+                self._adopt(message.header)
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a fault of ours; the daemon must know
+            self._outbox.log("error", f"{message.header['type']}: {trace(error)}")
+            answer["error"] = clean(describe(error))
+        self._outbox.send(answer)
+
+    def _adopt(self, header: dict[str, Any]) -> None:
+        """What was taken in becomes variables, as if a cell had assigned them."""
+        from .capture.components import is_variable
+        from .portable.porter import assignment_to
+
+        staged = {name: value for name, value in self._porter.take().items() if is_variable(name)}
+        if header.get("drop"):
+            return
+        gone: list[str] = []
+        if header.get("replace"):
+            self.loader.load_all()
+            stays = {*staged, *header["keep"]}
+            gone = [name for name in self._namespace if is_variable(name) and name not in stays]
+        code = assignment_to([*staged, *gone])
+        self.loader.prepare(code)
+        self._begin([code])
+        for name in gone:
+            del self._namespace[name]
+        self._namespace.update(staged)
+        with self._capture_lock:
+            self._capture.end_run(ok=True)
+        self._makers.forget([*staged, *gone])
+        self._last_run = None
 
     def _note_sources(self) -> None:
         for source in self._capture.sources():

@@ -497,6 +497,10 @@ class SessionCapture:
             kept -= leaning
         return version.keys() - same, same - kept
 
+    def pointers(self) -> dict[str, list[str]]:
+        """Return for each component the hidden members of others that it cannot be loaded without."""
+        return {identity: sorted(record.refs) for identity, record in self._partition.records.items()}
+
     def unsaved_names(self) -> list[str]:
         """Return the variables that no capture has seen."""
         known = self._partition.home.keys() | self._lost.keys()

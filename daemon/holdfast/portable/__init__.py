@@ -1,0 +1,1 @@
+"""One file that holds a session, to be carried elsewhere. `docs/portable.md` describes it."""
