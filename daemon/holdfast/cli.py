@@ -26,6 +26,8 @@ _COMMANDS = {
     "why": "holdfast.command_line.state:why",
     "branch": "holdfast.command_line.state:branch",
     "label": "holdfast.command_line.state:label",
+    "export": "holdfast.command_line.portable:export",
+    "import": "holdfast.command_line.portable:import_",
     "clear": "holdfast.command_line.state:clear",
     "trust": "holdfast.command_line.trust:trust",
     "du": "holdfast.command_line.room:du",

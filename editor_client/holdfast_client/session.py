@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import AsyncIterator, Generator
 from pathlib import PurePath
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from cattrs import Converter
 from lsprotocol.types import Position, Range, TextDocumentIdentifier
 
 from holdfast import protocol
-from holdfast.protocol import Inspection, Restored, Run, Saved, SortBy, State, Variable, Version
+from holdfast.protocol import Inspection, Restored, Run, Saved, SortBy, State, Transferred, Variable, Version
 from holdfast_client.connection import Connection
 from holdfast_client.execution import Execution, Output
 
@@ -257,6 +258,47 @@ class Session:
         """
         params = protocol.TrustParams(self._document, revoke, digest)
         return await self._call(protocol.STATE_TRUST, params, State)
+
+    async def export_state(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        names: list[str] | None = None,
+        version: int | None = None,
+        format: Literal["holdfast", "json"] | None = None,
+        overwrite: bool = False,
+    ) -> Transferred:
+        """Write a saved version (the last by default), or only some of its names, into one file.
+
+        Args:
+            path: The file; a relative path counts from the document's folder.
+            format: "json" writes plain JSON; None: as the path ends in ``.json`` or not.
+            overwrite: Replace the file also if it is no export.
+        """
+        params = protocol.ExportParams(self._document, os.fspath(path), names, version, format, overwrite)
+        return await self._call(protocol.STATE_EXPORT, params, Transferred)
+
+    async def import_state(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        names: list[str] | None = None,
+        pickle: bool = True,
+        trust: bool = False,
+        copies: bool = False,
+        replace: bool = False,
+    ) -> Transferred:
+        """Bring the variables of an export into the document, as one new version.
+
+        Args:
+            path: The file; a relative path counts from the document's folder.
+            pickle: Also load what is pickled, if the export was signed by this user.
+            trust: Load it whoever signed it; a pickle can run any code.
+            copies: Take readable copies in place of what is pickled and not loaded; they share nothing any more.
+            replace: Remove all other variables.
+        """
+        params = protocol.ImportParams(self._document, os.fspath(path), names, pickle, trust, copies, replace)
+        return await self._call(protocol.STATE_IMPORT, params, Transferred)
 
     async def clear(self, *, forget: bool = False) -> protocol.Cleared:
         """Clear the variables; the saved state goes into the trash, or with `forget` past it, for ever."""

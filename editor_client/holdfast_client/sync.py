@@ -156,6 +156,8 @@ class Session(_Face[AsyncSession]):
     origin = _blocking(AsyncSession.origin)
     branch = _blocking(AsyncSession.branch)
     label = _blocking(AsyncSession.label)
+    export_state = _blocking(AsyncSession.export_state)
+    import_state = _blocking(AsyncSession.import_state)
     clear = _blocking(AsyncSession.clear)
     history = _blocking(AsyncSession.history)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from holdfast import protocol
-from holdfast.errors import HoldfastError, InvalidParams, NotTrusted, StateDamaged
+from holdfast.errors import HoldfastError, InvalidParams, NotTrusted
 from holdfast.portable.exporting import target_of
 from holdfast.portable.reading import (
     JSON_WEIGHT,
@@ -21,6 +21,7 @@ from holdfast.portable.reading import (
     Export,
     check_format,
     check_variables,
+    check_weight,
     damaged,
     export_in,
     opened,
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
     from holdfast.workspace import Workspace
 
 logger = logging.getLogger(__name__)
-
-_UNKNOWN_MEMORY = 8 << 30
-"""Bytes that are taken to be free where nobody can tell."""
 
 
 @dataclass
@@ -316,7 +314,7 @@ def _source(file: BinaryIO, path: Path) -> _Source:
     if head in (b"{", b" ", b"\n"):
         return _plain(file, path)
     export = export_in(file, path.name)
-    _check_weight(export.weight, path.name)
+    check_weight(export.weight, path.name)
     export.verify()
     with store_errors():
         signer = signer_of(export.manifest_bytes, export.signature)
@@ -331,7 +329,7 @@ def _source(file: BinaryIO, path: Path) -> _Source:
 
 def _plain(file: BinaryIO, path: Path) -> _Plain:
     size = os.fstat(file.fileno()).st_size
-    _check_weight(size * JSON_WEIGHT, path.name)
+    check_weight(size * JSON_WEIGHT, path.name)
     try:
         document = json.loads(file.read(size))
     except (ValueError, RecursionError) as error:
@@ -339,26 +337,3 @@ def _plain(file: BinaryIO, path: Path) -> _Plain:
     check_format(document, PLAIN, path.name)
     check_variables(document, path.name)
     return _Plain(path.name, document)
-
-
-def _check_weight(weight: int, name: str) -> None:
-    free = free_memory()
-    if weight > free:
-        raise StateDamaged(
-            f"{name} says that it holds more ({weight:,} bytes of memory) than there is room for here ({free:,}); "
-            "nothing was imported. Import some of its names elsewhere, and export these.",
-            detail="bomb",
-        )
-
-
-def free_memory() -> int:
-    """Return how many bytes of memory a process could take now."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, ValueError, StopIteration):
-        pass
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (OSError, ValueError, AttributeError):
-        return _UNKNOWN_MEMORY

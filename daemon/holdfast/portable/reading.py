@@ -31,6 +31,8 @@ MOST_MEMBERS = 200_000
 PIECE = 4 << 20
 JSON_WEIGHT = 16
 """Bytes of memory that a byte of JSON may take once it is read."""
+_UNKNOWN_MEMORY = 8 << 30
+"""Bytes that are taken to be free where nobody can tell."""
 _FAULTS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, KeyError)
 
 
@@ -304,3 +306,31 @@ def _check_places(infos: Any, name: str) -> None:
         if info.header_offset < end:
             raise damaged(f"{info.filename} in {name} lies over another file.", "bomb")
         end = info.header_offset + 30 + len(info.filename.encode()) + info.compress_size
+
+
+def check_weight(weight: int, name: str) -> None:
+    """Find out whether there is room in memory for what an export says that it holds.
+
+    Raises:
+        StateDamaged: there is not.
+    """
+    free = free_memory()
+    if weight > free:
+        raise StateDamaged(
+            f"{name} says that it holds more ({weight:,} bytes of memory) than there is room for here ({free:,}); "
+            "nothing was imported. Import some of its names elsewhere, and export these.",
+            detail="bomb",
+        )
+
+
+def free_memory() -> int:
+    """Return how many bytes of memory a process could take now."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, ValueError, StopIteration):
+        pass
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (OSError, ValueError, AttributeError):
+        return _UNKNOWN_MEMORY
