@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from holdfast.store.catalog import CATALOG_NAME
 from holdfast.store.errors import StoreError, StoreUnavailable
+from holdfast.store.rebuilding import make_way
 from holdfast.store.records import Change, Head, Patch, VersionRecord
 from holdfast.store.seal import config_folder, load_key
 from holdfast.store.store import Store
@@ -107,6 +108,40 @@ class Archive:
             if error.kind == "absent":
                 return None
             raise
+
+    def openable(self) -> tuple[str | None, Store | None]:
+        """Return why the catalog cannot be read, if that is so, else the store, if there is one.
+
+        Raises:
+            StoreUnavailable: it cannot be used for another reason.
+        """
+        try:
+            return None, self.readable()
+        except StoreUnavailable as error:
+            if error.kind != "damaged":
+                raise
+            return error.message, None
+
+    async def reopen(self) -> None:
+        """Close the store and open it anew: what it remembers of what it held does not hold any more."""
+        while self._jobs:
+            await asyncio.sleep(SETTLE_DELAY)
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+        self.generation += 1
+
+    def make_way(self) -> Path:
+        """Move a catalog that cannot be read away, so that the next use makes it anew; return where it is.
+
+        Raises:
+            StoreError: it could not be moved.
+        """
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+        self.generation += 1
+        return make_way(self.folder)
 
     def move_to(self, folder: Path) -> None:
         """Use another folder from now on; what was saved in the old one stays there."""

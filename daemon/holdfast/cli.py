@@ -32,6 +32,7 @@ _COMMANDS = {
     "trust": "holdfast.command_line.trust:trust",
     "du": "holdfast.command_line.room:du",
     "compact": "holdfast.command_line.room:compact",
+    "verify": "holdfast.command_line.health:verify",
     "status": "holdfast.command_line.daemons:status",
     "stop": "holdfast.command_line.daemons:stop",
     "doctor": "holdfast.command_line.doctor:doctor",

@@ -306,6 +306,25 @@ class FilesBrought:
 
 
 @attrs.define
+class FoundProblem:
+    """Something that is wrong with saved state, and what a repair does about it, or did."""
+
+    kind: str
+    what: str
+    remedy: str
+    repaired: bool = False
+
+
+@attrs.define
+class Verified:
+    """What an examination of saved state found; `ok`: nothing that remains."""
+
+    ok: bool
+    checked: int
+    problems: list[FoundProblem]
+
+
+@attrs.define
 class Restored:
     """The outcome of bringing a saved state back."""
 
@@ -569,6 +588,15 @@ class CompactParams:
 
 
 @attrs.define
+class VerifyParams:
+    """Derive all that is saved anew from the disk (of one document, or of all); with ``repair``, put it right."""
+
+    text_document: TextDocumentIdentifier | None = None
+    repair: bool = False
+    work_done_token: ProgressToken | None = None
+
+
+@attrs.define
 class HistoryParams:
     """List versions, newest first; ``before`` is a version number to go on from."""
 
@@ -661,6 +689,7 @@ STATE_CLEAR = "holdfast/state/clear"
 STATE_HISTORY = "holdfast/state/history"
 STATE_USAGE = "holdfast/state/usage"
 STATE_COMPACT = "holdfast/state/compact"
+STATE_VERIFY = "holdfast/state/verify"
 STOP = "holdfast/stop"
 """Ends the daemon for all its clients, everything flushed first (what ``holdfast stop`` sends)."""
 
@@ -696,6 +725,7 @@ REQUESTS: dict[str, tuple[Any, Any]] = {
     STATE_HISTORY: (HistoryParams, list[Version]),
     STATE_USAGE: (OptionalDocumentParams, Usage),
     STATE_COMPACT: (CompactParams, Compacted),
+    STATE_VERIFY: (VerifyParams, Verified),
     STOP: (None, None),
 }
 """Client to server: method → (type of params, type of result)."""

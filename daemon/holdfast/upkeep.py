@@ -63,7 +63,7 @@ class Upkeep:
             return
         for key in keys:
             if store.listing_is_due(key):
-                await self._drive(lambda store, key=key: store.relist(key), gently=True)  # type: ignore[misc]
+                await self.drive(lambda store, key=key: store.relist(key), gently=True)  # type: ignore[misc]
         if self.keep:
             others = [key for key in store.sessions() if key not in self._checked]
             for key in {*keys, *others}:
@@ -71,17 +71,17 @@ class Upkeep:
                 if store.count(key) > self.keep + max(_SLACK, self.keep // _SLACK):
                     await self._thin(key, self.keep, gently=True)
         if store.collection_is_due:
-            self._report(await self._drive(lambda store: store.collect(asked=False), gently=True))
+            self._report(await self.drive(lambda store: store.collect(asked=False), gently=True))
         used = store.used
         # Where even the newest versions do not fit, there is nothing to be won until much more was written.
         if self.quota and used > max(self.quota, self._full_at):
-            await self._drive(lambda store: store.fit(self.quota * 9 // 10, self.keep or 1 << 32), gently=True)
-            self._report(await self._drive(lambda store: store.collect(asked=True), gently=True))
+            await self.drive(lambda store: store.fit(self.quota * 9 // 10, self.keep or 1 << 32), gently=True)
+            self._report(await self.drive(lambda store: store.collect(asked=True), gently=True))
             self._full_at = store.used * 5 // 4 if store.used > self.quota else 0
 
     async def _thin(self, key: str, keep: int, *, gently: bool) -> int:
         try:
-            return await self._drive(lambda store: store.thin(key, keep), gently=gently) or 0
+            return await self.drive(lambda store: store.thin(key, keep), gently=gently) or 0
         except StoreError as error:
             logger.warning("old versions of %s stay: %s", key, error)
             return 0
@@ -107,7 +107,7 @@ class Upkeep:
             if keep is not None:
                 for key in store.sessions() if keys is None else keys:
                     removed += await self._thin(key, keep, gently=False)
-            done = await self._drive(lambda store: store.collect(), gently=False)
+            done = await self.drive(lambda store: store.collect(), gently=False)
             store = self._archive.existing()
             return removed, before, store.used if store is not None else 0, done.problem if done else None
 
@@ -118,7 +118,11 @@ class Upkeep:
             StoreError: it cannot be read.
         """
         async with self._turn:
-            return await self._drive(lambda store: store.usage(keys), gently=False) or Usage()
+            return await self.drive(lambda store: store.usage(keys), gently=False) or Usage()
+
+    def alone(self) -> asyncio.Lock:
+        """Return the lock under which there is no other upkeep; `drive` may be used in it."""
+        return self._turn
 
     @staticmethod
     def _report(done: Collected | None) -> None:
@@ -127,12 +131,15 @@ class Upkeep:
         if done is not None and done.problem:
             logger.warning("the state folder stays larger than it need be: %s", done.problem)
 
-    async def _drive(self, begin: Callable[[Store], Iterator[T]], *, gently: bool) -> T | None:
+    async def drive(
+        self, begin: Callable[[Store], Iterator[T]], *, gently: bool, watch: Callable[[T], None] | None = None
+    ) -> T | None:
         """Go through the steps of a piece of work in the store's thread, a few milliseconds at a time.
 
         Args:
             begin: Begins it.
             gently: Nobody waits for it: it rests as long as it works, and while there are commits.
+            watch: Called now and then with what was yielded last.
         """
         archive = self._archive
         steps = await archive.run(begin, create=False)
@@ -157,6 +164,8 @@ class Upkeep:
                     await asyncio.sleep(QUIET / 4)
                     waited += 1
                 await archive.in_thread(some)
+                if watch is not None and result is not None:
+                    watch(result)
                 await asyncio.sleep(_GRAIN if gently else 0)
         finally:
             archive.later(steps)

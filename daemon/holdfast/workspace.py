@@ -25,6 +25,7 @@ from holdfast.archive import Archive
 from holdfast.clients import Clients
 from holdfast.documents import OpenDocument, Passage, Place
 from holdfast.errors import HoldfastError, InvalidParams, KernelFailed, NoSession
+from holdfast.examination import Examinations
 from holdfast.execution import Asker, Execution
 from holdfast.file_travel import FileTravel
 from holdfast.files.history import FileHistory
@@ -88,6 +89,7 @@ class Workspace:
         self.file_travel = FileTravel(self)
         self.exporting, self.importing = Exporting(self), Importing(self)
         self.room = RoomRequests(self)
+        self.examinations = Examinations(self)
         self._open: dict[str, OpenDocument] = {}
         self._retirements: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[Any]] = set()

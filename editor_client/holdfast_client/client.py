@@ -71,6 +71,11 @@ class Client:
         """Wait until all that was saved in any session would survive a power cut."""
         return await call(self._connection, protocol.STATE_FLUSH, protocol.OptionalDocumentParams(), list[State])
 
+    async def verify(self, *, repair: bool = False) -> protocol.Verified:
+        """Derive everything that is saved anew from the disk, and with `repair` put right what is wrong."""
+        params = protocol.VerifyParams(repair=repair)
+        return await call(self._connection, protocol.STATE_VERIFY, params, protocol.Verified)
+
     def events(self, *methods: str) -> Events:
         """Return the daemon's notifications with these methods (none: all), from this call on."""
         return Events(self._connection.subscribe(*methods))

@@ -300,6 +300,11 @@ class Session:
         params = protocol.ImportParams(self._document, os.fspath(path), names, pickle, trust, copies, replace)
         return await self._call(protocol.STATE_IMPORT, params, Transferred)
 
+    async def verify(self, *, repair: bool = False) -> protocol.Verified:
+        """Derive what is saved of the document anew from the disk, and with `repair` put right what is wrong."""
+        params = protocol.VerifyParams(self._document, repair)
+        return await self._call(protocol.STATE_VERIFY, params, protocol.Verified)
+
     async def clear(self, *, forget: bool = False) -> protocol.Cleared:
         """Clear the variables; the saved state goes into the trash, or with `forget` past it, for ever."""
         params = protocol.ClearParams(self._document, forget)

@@ -153,6 +153,7 @@ class Session(_Face[AsyncSession]):
     files = _blocking(AsyncSession.files)
     diff = _blocking(AsyncSession.diff)
     trust = _blocking(AsyncSession.trust)
+    verify = _blocking(AsyncSession.verify)
     origin = _blocking(AsyncSession.origin)
     branch = _blocking(AsyncSession.branch)
     label = _blocking(AsyncSession.label)
@@ -192,6 +193,7 @@ class Client(_Face[aio.Client]):
 
     sessions = _blocking(aio.Client.sessions)
     flush = _blocking(aio.Client.flush)
+    verify = _blocking(aio.Client.verify)
     request = _blocking(aio.Client.request)
     stop = _blocking(aio.Client.stop)
 

@@ -283,6 +283,20 @@ def test_du_and_compact_say_what_the_state_takes_and_make_it_less(script: Path) 
     assert holdfast("compact", "a.py", cwd=script.parent).returncode == 2
 
 
+def test_verify_says_what_is_damaged_and_repairs_it_when_asked(script: Path) -> None:
+    assert holdfast("exec", "a.py", "-c", "x = 1", cwd=script.parent).returncode == 0
+    fine = holdfast("verify", cwd=script.parent)
+    assert fine.returncode == 0 and "All is as it was written" in fine.stdout
+    stray = script.parent / ".state" / "packs" / "stray"
+    stray.write_bytes(b"?")
+    damaged = holdfast("verify", "a.py", cwd=script.parent)
+    assert damaged.returncode == 1 and "orphan: packs/stray" in damaged.stdout and "--repair" in damaged.stderr
+    assert stray.exists()
+    repaired = holdfast("verify", "--repair", cwd=script.parent)
+    assert repaired.returncode == 0 and "1 problem repaired" in repaired.stdout and not stray.exists()
+    assert document(holdfast("verify", "--json", cwd=script.parent))["ok"]
+
+
 def test_no_persist_saves_nothing(script: Path) -> None:
     done = holdfast("run", "a.py", "--no-persist", cwd=script.parent)
     assert done.returncode == 0 and "not saved, as asked" in done.stderr
@@ -313,7 +327,7 @@ def test_stop_saves_and_ends_the_daemon(script: Path) -> None:
 
 async def test_every_command_explains_itself_and_its_exit_codes(workspace: Path) -> None:
     commands = holdfast("--help", cwd=workspace).stdout
-    names = "run exec vars show log restore clear du compact status stop doctor demo serve"
+    names = "run exec vars show log restore clear du compact verify status stop doctor demo serve"
     for name in names.split():
         assert f"  {name}" in commands
     assert "3  the kernel died" in holdfast("run", "--help", cwd=workspace).stdout

@@ -132,6 +132,10 @@ class Catalog:
         expected = {name: sql for name, sql in SCHEMA.items() if form > 1 or name not in _SINCE_FORMAT_2}
         return all(found.get(name, ("", ""))[1] == statement for name, statement in expected.items())
 
+    def faults(self) -> list[str]:
+        """Return what is wrong with the structure of the file, as SQLite sees it; reads all of it."""
+        return [str(text) for (text,) in self._all("PRAGMA integrity_check(10)", ()) if text != "ok"]
+
     # ------------------------------------------------------------------ transactions
 
     @contextlib.contextmanager

@@ -73,6 +73,8 @@ class Core(Durability):
         """How often versions were removed: a collection that began before one has to look again."""
         self.trusts = trusts
         self.timeline = Timeline(catalog, packs, self.reader, seal, trusts)
+        self.told = 0
+        """How many events were written: what was concluded from those before may not hold any more."""
         self.short: dict[int, int] = {}
         """Packs that are missing or shorter than they were, and their length: what lies behind is stored anew."""
         self.backlog = Backlog()
@@ -373,6 +375,7 @@ class Core(Durability):
         """
         self.heads.clear()
         self._events.append(describe(session) | more)
+        self.told += 1
 
     def _write_events(self) -> None:
         if self._events:

@@ -16,9 +16,11 @@ from .errors import StoreUnavailable
 PACKS_NAME = "packs"
 SESSIONS_NAME = "sessions"
 LOCK_NAME = "lock"
+TRASH_NAME = "trash"
+"""What repairs took out, a folder for each."""
 PATIENCE = 0.5
 """Seconds to wait for the lock: a daemon that was just killed holds it until the system has cleared it away."""
-_OURS = (CATALOG_NAME, PACKS_NAME, SESSIONS_NAME, LOCK_NAME, ".gitignore", "daemon", "logs")
+_OURS = (CATALOG_NAME, PACKS_NAME, SESSIONS_NAME, LOCK_NAME, TRASH_NAME, ".gitignore", "daemon", "logs")
 """What may lie in a folder without a catalog that we still take for ours; others' folders are left alone."""
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+from abc import abstractmethod
 from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 from .committing import is_listing_due
 from .compacting import Collected, Collector, is_due
 from .core import Core
-from .errors import Damaged
+from .errors import Damaged, StoreError
+from .examining import Examiner
+from .findings import Finding
 from .ledger import Gap, VersionStub
 from .places import Places
+from .rebuilding import Salvage
 from .rows import SessionRow, from_blob
 from .thinning import Thinner, stays
 from .timeline import Timeline
@@ -20,8 +26,17 @@ from .usage import Surveyor, Usage, within
 class Keeping:
     """Upkeep of a store. All that goes in steps may be given up between two of them."""
 
+    folder: Path
     _core: Core
     _places: Places
+
+    @abstractmethod
+    def description(self, key: str) -> dict[str, Any] | None:
+        """See `Store`."""
+
+    @abstractmethod
+    def write_metadata(self, key: str) -> None:
+        """See `Store`."""
 
     def thin(self, key: str, keep: int, also: Collection[int] = ()) -> Iterator[int]:
         """Remove a session's old versions, a few milliseconds with each step; what is yielded counts those removed.
@@ -154,3 +169,38 @@ class Keeping:
         for _ in collector.run():
             yield collector.done
         yield collector.done
+
+    def examine(self, keys: Collection[str] | None = None) -> Iterator[Examiner]:
+        """Derive everything anew from the disk, a little with each step; what is yielded knows what was found so far.
+
+        Only one thread may do upkeep at a time; all else may go on meanwhile.
+
+        Args:
+            keys: the sessions that are looked into; none: all.
+
+        Raises:
+            StoreError: it could not go on.
+        """
+        examiner = Examiner(self._core, self.folder, self.description, self.write_metadata, keys)
+        for _ in examiner.run():
+            yield examiner
+        yield examiner
+
+    def mend(self, findings: Sequence[Finding]) -> Iterator[list[str]]:
+        """Repair what was found, one thing with each step; what is yielded says what could not be done.
+
+        What this store remembers of what it held does not hold any more: close it, and open it anew.
+        """
+        undone: list[str] = []
+        for finding in findings:
+            if finding.mend is not None:
+                try:
+                    finding.mend()
+                except (StoreError, OSError) as error:  # what remains is found by the next examination
+                    undone.append(f"{finding.problem.what}: {error}")
+                yield undone
+        yield undone
+
+    def salvage(self, old: Path) -> Iterator[None]:
+        """Take from a catalog that was moved away what this one lacks."""
+        yield from Salvage(self._core, old).run()

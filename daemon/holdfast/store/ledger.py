@@ -75,6 +75,10 @@ class HistoryTables:
         """Note a version's own listing."""
         self._db.execute("INSERT OR REPLACE INTO listings VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
+    def remove_listing(self, identity: int) -> None:
+        """Forget a version's own listing."""
+        self._db.execute("DELETE FROM listings WHERE id = ?", (identity,))
+
     def lighten(self, listed: VersionRow, size: int) -> None:
         """Count deltas and their weight from a version on that got a listing of its own, of so many bytes."""
         last = version_id((listed.id >> 32) + 1, 0)

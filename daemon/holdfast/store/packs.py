@@ -174,15 +174,9 @@ class PackFolder:
         """
         fd = self._fds.get(number)
         if fd is None:
-            path = self.path(number)
+            fd = self.open(number)
             try:
-                fd = os.open(path, os.O_RDWR | _NO_FOLLOW)
-            except OSError as error:
-                if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
-                    raise
-                fd = os.open(path, os.O_RDONLY | _NO_FOLLOW)
-            try:
-                read_pack_header(fd, number, self.store_id)
+                self._accept(fd, number)
             except BaseException:
                 os.close(fd)
                 raise
@@ -192,6 +186,23 @@ class PackFolder:
                 os.close(fd)
             fd = kept
         return fd
+
+    def open(self, number: int) -> int:
+        """Return a new descriptor of the file, whatever it is.
+
+        Raises:
+            OSError: the file is gone or may not be read.
+        """
+        path = self.path(number)
+        try:
+            return os.open(path, os.O_RDWR | _NO_FOLLOW)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+            return os.open(path, os.O_RDONLY | _NO_FOLLOW)
+
+    def _accept(self, fd: int, number: int) -> None:
+        read_pack_header(fd, number, self.store_id)
 
     def length(self, number: int) -> int:
         """Return the size of the file, 0 if there is none (a symbolic link is none)."""

@@ -59,6 +59,23 @@ class ChunkReader:
             raise ValueError("it does not match its digest")
         return decode_refs(manifest)
 
+    def top_refs(self, encoded: bytes) -> list[BlobRef]:
+        """Return what the content names itself.
+
+        Raises:
+            ValueError: it is not well formed.
+        """
+        return decode_refs(encoded[1:])
+
+    def holds(self, digest: bytes, place: Location) -> bool:
+        """Whether a chunk is what its digest says.
+
+        Raises:
+            Damaged: the pack cannot be read there.
+        """
+        data = self._read(place)
+        return data is not None and blake3(data).digest() == digest
+
     def top_digests(self, encoded: bytes) -> list[bytes]:
         """Return the digests that the content names itself, without reading any of them."""
         return [ref.value for ref in decode_refs(encoded[1:]) if ref.level != INLINE]

@@ -16,8 +16,9 @@ from typing import Any
 from blake3 import blake3
 
 from .blobs import Location, decode_refs, unpack
+from .catalog import Catalog
 from .core import Core
-from .encoding import decode_delta, field_refs, open_payload, split_version
+from .encoding import VersionParts, decode_delta, field_refs, open_payload, split_version
 from .errors import StoreError
 from .ledger import ListingRow
 from .packs import (
@@ -48,6 +49,43 @@ def store_id_of(folder: Path) -> bytes | None:
         except (OSError, ValueError, StoreError):
             continue  # not a pack, or a damaged one; the next may tell
     return None
+
+
+def version_row_of(
+    catalog: Catalog, session: SessionRow, meta: dict[str, Any], parts: VersionParts, place: tuple[int, int, int]
+) -> VersionRow:
+    """Return a version's row, made anew from its record.
+
+    Args:
+        catalog: has its parent, if it is there.
+        session: its session.
+        meta: its metadata.
+        parts: what the record holds.
+        place: the record's pack, where it begins and where it ends.
+
+    Raises:
+        ValueError, TypeError, KeyError: the metadata is not that of a version.
+    """
+    parent, base = meta["parent"], bool(meta["base"])
+    above = None if parent is None else catalog.version(session.id, parent)
+    fresh = base or above is None
+    pack, offset, end = place
+    return VersionRow(
+        id=version_id(session.id, int(meta["version"])),
+        parent=parent,
+        base=int(base),
+        depth=0 if fresh or above is None else above.depth + 1,
+        weight=0 if fresh or above is None else above.weight + len(parts.delta),
+        listing=len(parts.delta) if fresh or above is None else above.listing,
+        pack=pack,
+        offset=offset,
+        written=int(meta["chunkBytes"]) + end - offset,
+        label=None,
+        signer=parts.signer,
+        seal=parts.seal,
+        digest=blake3(parts.meta).digest(),
+        meta=parts.meta,
+    )
 
 
 class Recovery:
@@ -257,9 +295,9 @@ class Recovery:
     def _replay_version(self, number: int, record: Record, payload: bytes) -> bool:
         parts = split_version(payload)
         meta = json.loads(parts.meta)
-        catalog, digest = self._core.catalog, blake3(parts.meta).digest()
+        catalog = self._core.catalog
         session = catalog.session_by_uuid(bytes.fromhex(meta["session"]))
-        version, parent = int(meta["version"]), meta["parent"]
+        version = int(meta["version"])
         if not 0 < version < 1 << 32 or blake3(parts.delta).hexdigest() != meta["delta"]:
             return False
         if session is None:
@@ -269,28 +307,9 @@ class Recovery:
             session = catalog.add_session(bytes.fromhex(meta["session"]), to_blob(f"unnamed-{meta['session'][:8]}"))
         if not self._rebuild and not self._is_whole(session, meta, parts.delta):
             return False
-        above = None if parent is None else catalog.version(session.id, parent)
-        base = bool(meta["base"])
-        fresh = base or above is None
-        size = int(meta["chunkBytes"]) + record.end - record.offset
-        row = VersionRow(
-            id=version_id(session.id, version),
-            parent=parent,
-            base=int(base),
-            depth=0 if fresh or above is None else above.depth + 1,
-            weight=0 if fresh or above is None else above.weight + len(parts.delta),
-            listing=len(parts.delta) if fresh or above is None else above.listing,
-            pack=number,
-            offset=record.offset,
-            written=size,
-            label=None,
-            signer=parts.signer,
-            seal=parts.seal,
-            digest=digest,
-            meta=parts.meta,
-        )
+        row = version_row_of(catalog, session, meta, parts, (number, record.offset, record.end))
         catalog.add_versions([(row, parts.delta)])
-        self._advance(session, version, size)
+        self._advance(session, version, row.written)
         return True
 
     def _advance(self, session: SessionRow, version: int, size: int) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from . import metadata
 from .checking import problems
@@ -331,6 +331,19 @@ class Store(Keeping, Trusting):
 
     # ------------------------------------------------------------------ metadata for people
 
+    def description(self, key: str) -> dict[str, Any] | None:
+        """Return what the session's `metadata.json` says; None if nothing is saved.
+
+        Raises:
+            Damaged, Untrusted: there is nothing that could be described.
+        """
+        with self._core.reading():
+            self._core.require_current()
+            record = self.head(key)
+            if record is None:
+                return None
+            return metadata.describe(record, self.listing(key, record.version), self.size(key), key)
+
     def write_metadata(self, key: str) -> None:
         """Write the session's `metadata.json`; nothing reads it back.
 
@@ -338,12 +351,9 @@ class Store(Keeping, Trusting):
             SaveFailed: kind ``metadata``; the state itself is not concerned.
             Damaged, Untrusted: there is nothing that could be described.
         """
-        with self._core.reading():
-            self._core.require_current()
-            record = self.head(key)
-            if record is None:
-                return
-            document = metadata.describe(record, self.listing(key, record.version), self.size(key), key)
+        document = self.description(key)
+        if document is None:
+            return
         try:
             metadata.write(self.folder / SESSIONS_NAME, key, document)
         except OSError as error:

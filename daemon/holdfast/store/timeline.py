@@ -93,6 +93,15 @@ class Timeline:
             )
         return found
 
+    def copies(self, session: SessionRow, row: VersionRow) -> tuple[Version | None, Version | None]:
+        """Return what the catalog and what the log has of a version; None where that is not what was written."""
+        own = self._examine(session, row, self.catalog.delta(session.id, row.number), with_delta=True)
+        return own, self._second_copy(session, row)
+
+    def parts(self, pack: int, offset: int, kind: int) -> VersionParts | None:
+        """Return what a version's or a listing's record holds, None if it is not whole."""
+        return self._record(pack, offset, kind)
+
     def _examine(self, session: SessionRow, row: VersionRow, delta: bytes | None, with_delta: bool) -> Version | None:
         """Return the version if its digests hold and it is the one that the row claims to be."""
         if blake3(row.meta).digest() != row.digest:
@@ -253,6 +262,18 @@ class Timeline:
 
     def _listing_copy(self, row: ListingRow) -> VersionParts | None:
         return self._record(row.pack, row.offset, LISTING_RECORD)
+
+    def listing_copies(
+        self, session: SessionRow, version: VersionRow, row: ListingRow
+    ) -> tuple[bytes | None, bytes | None]:
+        """Return the listing made of a version later, as catalog and log have it; None where it is not whole."""
+        found = Version(version, {}, None, trusted=False, ours=False)
+        own = VersionParts(row.signer, row.seal, row.meta, row.delta)
+        copy = self._listing_copy(row)
+        return (
+            own.delta if self._is_listing_of(found, session, own) else None,
+            copy.delta if copy is not None and self._is_listing_of(found, session, copy) else None,
+        )
 
     def listing_delta(self, row: ListingRow) -> bytes:
         """Return the bytes of a listing that was made later, whoever sealed it.

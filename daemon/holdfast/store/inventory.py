@@ -1,0 +1,187 @@
+"""What lies whole in the packs, found out from their bytes alone: every record is read, every digest computed anew."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from blake3 import blake3
+
+from .blobs import Location, unpack
+from .encoding import open_payload, split_version
+from .packs import (
+    CHUNK_RECORD,
+    CHUNK_SIZE,
+    EVENT_RECORD,
+    EXTENT_RECORD,
+    LISTING_RECORD,
+    LOG,
+    PACK_HEADER,
+    RAW,
+    VERSION_RECORD,
+    PackFolder,
+    Record,
+    find_record,
+    read_at,
+    scan,
+)
+
+_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)
+
+
+class Standing(NamedTuple):
+    """Where the log says that a session stands, and where it says so."""
+
+    at: tuple[int, int, int]
+    """Order and number of the pack, offset: what comes later counts."""
+    key: str
+    trashed: str | None
+    reason: str | None
+
+
+class Hole(NamedTuple):
+    """Bytes of a log pack that are no whole record."""
+
+    order: int
+    pack: int
+    start: int
+    end: int
+
+
+class Inventory:
+    """The whole records of packs, by what they hold.
+
+    Args:
+        packs: the files.
+
+    Attributes:
+        chunks: where each chunk lies that is what its digest says.
+        versions: by session and number, the places of whole version records, with the digests of their metadata.
+        listings: the same of listings that were made later.
+        standings: what the last event of each session says.
+        labels: by session and number, what the last event about it says.
+        thinned: by session, the ranges of versions that were removed.
+        forgotten: sessions that were removed.
+        holes: bytes of log packs that are damaged.
+        checked: records that were read.
+        bytes: how many bytes were read.
+    """
+
+    def __init__(self, packs: PackFolder) -> None:
+        self.chunks: dict[bytes, Location] = {}
+        self.versions: dict[tuple[bytes, int], list[tuple[int, int, bytes]]] = {}
+        self.listings: dict[tuple[bytes, int], list[tuple[int, int, bytes]]] = {}
+        self.standings: dict[bytes, Standing] = {}
+        self.labels: dict[tuple[bytes, int], str | None] = {}
+        self.thinned: dict[bytes, list[tuple[int, int]]] = {}
+        self.forgotten: set[bytes] = set()
+        self.holes: list[Hole] = []
+        self.checked = 0
+        self.bytes = 0
+        self._packs = packs
+        self._events: list[tuple[tuple[int, int, int], dict[str, Any]]] = []
+
+    def survey(self, number: int, kind: int, order: int, used: int) -> Iterator[None]:
+        """Read a pack, a few hundred kilobytes with each step, whatever its header says.
+
+        Args:
+            number: which one.
+            kind: `packs.LOG` or `packs.BULK`.
+            order: its place in the order of the log.
+            used: how much of it is part of the store.
+        """
+        try:
+            fd = self._packs.open(number)
+        except OSError:
+            return
+        try:
+            at, used = PACK_HEADER.size, min(used, os.fstat(fd).st_size)
+            self.bytes += min(at, used)
+            while at < used:
+                for record in scan(fd, at, used):
+                    yield from self._record(fd, number, order, record)
+                    self.bytes += record.end - at
+                    at = record.end
+                if at >= used:
+                    break
+                following = find_record(fd, at + 1, used)
+                end = used if following is None else following
+                self._damaged(kind, order, number, at, end)
+                self.bytes += end - at
+                at = end
+                yield
+        except OSError:
+            self._damaged(kind, order, number, at, used)
+        finally:
+            os.close(fd)
+
+    def _damaged(self, kind: int, order: int, number: int, start: int, end: int) -> None:
+        if kind == LOG:
+            self.holes.append(Hole(order, number, start, end))
+
+    def _record(self, fd: int, number: int, order: int, record: Record) -> Iterator[None]:
+        self.checked += 1
+        if record.kind == EXTENT_RECORD:
+            for digest, at in zip(record.chunks, range(0, record.size, CHUNK_SIZE), strict=False):
+                size = min(CHUNK_SIZE, record.size - at)
+                self._chunk(fd, digest, Location(number, record.payload + at, size, size, RAW))
+                yield
+        elif record.kind == CHUNK_RECORD:
+            self._chunk(fd, record.digest, Location(number, record.payload, record.stored, record.size, record.codec))
+            yield
+        elif record.kind in (VERSION_RECORD, LISTING_RECORD, EVENT_RECORD):
+            stored = read_at(fd, record.payload, record.stored)
+            payload = open_payload(stored, record.codec, record.size, record.digest)
+            if payload is None or not self._note((order, number, record.offset), record.kind, payload):
+                self._damaged(LOG, order, number, record.offset, record.end)
+            yield
+
+    def _chunk(self, fd: int, digest: bytes, place: Location) -> None:
+        if not 0 < place.size <= CHUNK_SIZE or not 0 < place.stored <= CHUNK_SIZE:
+            return
+        data = unpack(read_at(fd, place.offset, place.stored), place.codec, place.size)
+        if data is not None and blake3(data).digest() == digest:
+            self.chunks[digest] = place
+
+    def _note(self, at: tuple[int, int, int], kind: int, payload: bytes) -> bool:
+        """Note what a record of the log holds; whether it can be read."""
+        try:
+            if kind == EVENT_RECORD:
+                events = json.loads(payload)
+                self._events += [(at, event) for event in events if bytes.fromhex(event["session"])]
+                return True
+            parts = split_version(payload)
+            meta = json.loads(parts.meta)
+            known = self.versions if kind == VERSION_RECORD else self.listings
+            place = (at[1], at[2], blake3(parts.meta).digest())
+            if blake3(parts.delta).hexdigest() != meta["delta"]:
+                return False
+            known.setdefault((bytes.fromhex(meta["session"]), int(meta["version"])), []).append(place)
+        except _UNREADABLE:
+            return False
+        return True
+
+    def replay(self) -> None:
+        """Go through the events in their order; after all packs were read."""
+        for at, event in sorted(self._events, key=lambda pair: pair[0]):
+            with contextlib.suppress(*_UNREADABLE):
+                self._replay(at, event)
+
+    def _replay(self, at: tuple[int, int, int], event: dict[str, Any]) -> None:
+        uuid = bytes.fromhex(event["session"])
+        if event.get("forgotten"):
+            self.forgotten.add(uuid)
+            return
+        self.standings[uuid] = Standing(at, event["key"], event["trashed"], event["reason"])
+        if "label" in event:
+            which, label = event["label"]
+            self.labels[uuid, which] = label
+        for first, last in event.get("thinned", ()):
+            self.thinned.setdefault(uuid, []).append((first, last))
+
+    def was_removed(self, uuid: bytes, number: int) -> bool:
+        """Whether the log says that a version was removed."""
+        return uuid in self.forgotten or any(first <= number <= last for first, last in self.thinned.get(uuid, ()))

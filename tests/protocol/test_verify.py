@@ -1,0 +1,92 @@
+"""Verifying and repairing saved state through a real daemon."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import Client, RpcError, opened
+
+BIG = "import random; {name} = random.Random({seed}).randbytes(300_000)"
+
+
+def spoil(folder: Path, data: bytes) -> None:
+    """Flip a bit where these bytes lie in a pack."""
+    for path in (folder / ".state" / "packs").iterdir():
+        content = bytearray(path.read_bytes())
+        at = content.find(data)
+        if at >= 0:
+            content[at] ^= 1
+            path.write_bytes(content)
+
+
+async def verify(client: Client, **params: Any) -> Any:
+    """Ask for an examination."""
+    return await client.request("holdfast/state/verify", params)
+
+
+async def test_what_is_damaged_is_named_and_repaired_while_cells_run(folder: Path) -> None:
+    import random
+
+    async with opened(folder) as client:
+        assert await verify(client) == {"ok": True, "checked": 0, "problems": []}
+        await client.run("a.py", BIG.format(name="lost", seed=1))
+        await client.run("a.py", BIG.format(name="kept", seed=2))
+        await client.run("b.py", "x = 1")
+        found = await verify(client)
+        assert found["ok"] and found["checked"] > 10 and found["problems"] == []
+        await client.shutdown()
+    spoil(folder, random.Random(1).randbytes(300_000)[:50])
+    async with opened(folder) as client:
+        found = await verify(client)
+        assert not found["ok"]
+        assert {problem["kind"] for problem in found["problems"]} == {"bytes", "lost"}
+        assert "lost of a.py" in found["problems"][-1]["what"]
+        assert await verify(client, **client.document("b.py")) != found
+        repairing = asyncio.create_task(verify(client, repair=True))
+        assert (await client.run("b.py", "y = x + 1"))["state"]["status"] == "saved"
+        repaired = await repairing
+        assert [(p["kind"], p["repaired"]) for p in repaired["problems"]] == [("bytes", True), ("lost", False)]
+        await client.run("a.py", BIG.format(name="lost", seed=1))
+        await client.run("b.py", "z = y + 1")
+        await client.flush("b.py")
+        assert (await verify(client))["ok"]
+        await client.kill()
+    async with opened(folder) as client:
+        assert await client.value("b.py", "x, y, z") == "(1, 2, 3)"
+        assert await client.value("a.py", "len(lost), len(kept)") == "(300000, 300000)"
+
+
+async def test_a_catalog_that_cannot_be_read_is_made_anew_and_the_session_goes_on(folder: Path) -> None:
+    async with opened(folder) as client:
+        await client.run("a.py", "x = [1]")
+        await client.shutdown()
+    (folder / ".state" / "catalog.sqlite").write_bytes(b"?" * 8192)
+    async with opened(folder) as client:
+        found = await verify(client)
+        assert [problem["kind"] for problem in found["problems"]] == ["catalog"] and not found["ok"]
+        repaired = await verify(client, repair=True)
+        assert repaired["ok"] and all(problem["repaired"] for problem in repaired["problems"])
+        assert await client.value("a.py", "x") == "[1]"
+        assert (await client.run("a.py", "x.append(2)"))["state"]["status"] == "saved"
+        await client.kill()
+    async with opened(folder) as client:
+        assert await client.value("a.py", "x") == "[1, 2]"
+
+
+async def test_an_examination_says_how_far_it_is_and_can_be_cancelled(folder: Path) -> None:
+    async with opened(folder, capabilities={"window": {"workDoneProgress": True}}) as client:
+        for number in range(8):
+            await client.run("a.py", f"import os; x{number} = os.urandom(40_000_000)")
+        await client.flush("a.py")
+        identity, answer = client.start_request("holdfast/state/verify", {"workDoneToken": "mine"})
+        shown = await client.notified("$/progress", lambda params: params["token"] == "mine")
+        assert shown["value"]["kind"] == "begin" and shown["value"]["title"] == "Verifying"
+        client.notify("$/cancelRequest", {"id": identity})
+        with pytest.raises(RpcError) as caught:
+            await answer
+        assert caught.value.code == -32800
+        assert (await client.run("a.py", "done = True"))["status"] == "ok"
+        assert (await verify(client, **client.document("b.py")))["ok"]
