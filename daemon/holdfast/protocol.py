@@ -226,6 +226,8 @@ class Difference:
     name: str
     before: Look
     after: Look
+    details: dict[str, Any] | None = None
+    """What differs inside: ``kind``, ``lines`` for people, and fields that depend on the kind."""
 
 
 @attrs.define
@@ -540,6 +542,8 @@ class DiffParams:
     text_document: TextDocumentIdentifier
     from_: int
     to: int | None = None
+    details: bool = False
+    names: list[str] | None = None
 
 
 @attrs.define

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lsprotocol.types import TextDocumentIdentifier
 
-from holdfast import differences, protocol, stored
+from holdfast import comparison, differences, protocol, stored
 from holdfast.documents import Place
 from holdfast.errors import Busy, InvalidParams, NoVersion
 from holdfast.protocol import Restored, Version
+from holdfast.saving import visible
 from holdfast.session import Session
+from holdfast.store.records import ComponentEntry
 from holdfast.store.store import Store
 from holdfast.translation import store_errors
 
@@ -43,18 +45,54 @@ class TimeTravel:
         return await self._house.file_travel.along(session.place, step(session), do=params.files)
 
     async def diff(self, params: protocol.DiffParams) -> protocol.Diff:
-        """Compare a version of a document with another one, or with memory; no value is loaded for it."""
+        """Compare a version of a document with another one, or with memory.
+
+        Told from what was noted of the values; where details are asked for, the values that differ are loaded aside.
+        """
         place = self._house.place(params.text_document)
         await self._settled(place)
         before = await self._work(place, lambda store: store.listing(place.key, params.from_))
         session = self._house.sessions.get(place.key)
-        if params.to is None and session is not None:
-            marks = {identity: entry.fingerprint for identity, entry in before.items()}
-            found = await session.beside(marks)
-            if found is not None:
-                return differences.beside(before, *found)
-        after = await self._work(place, lambda store: store.listing(place.key, params.to))
-        return differences.between(before, after)
+        found = await session.beside(_marks(before)) if params.to is None and session is not None else None
+        if found is not None:
+            diff = differences.beside(before, *found)
+        else:
+            after = await self._work(place, lambda store: store.listing(place.key, params.to))
+            diff = differences.between(before, after)
+        if params.names is not None:
+            wanted = {*params.names}
+            diff.added = [name for name in diff.added if name in wanted]
+            diff.removed = [name for name in diff.removed if name in wanted]
+            diff.changed = [change for change in diff.changed if change.name in wanted]
+        if params.details and diff.changed:
+            await self._add_details(place, params, diff, session if found is not None else None)
+        return diff
+
+    async def _add_details(
+        self, place: Place, params: protocol.DiffParams, diff: protocol.Diff, living: Session | None
+    ) -> None:
+        """Look into the values that differ.
+
+        Args:
+            living: whose memory `diff` is about; None: it is about two versions.
+        """
+        names = {change.name for change in diff.changed}
+        to = params.to
+        if to is None:
+            head = await self._work(place, lambda store: store.head(place.key))
+            assert head is not None
+            to = head.version
+        if living is not None:
+            entries = await self._work(place, lambda store: store.listing(place.key, to))
+            found = await living.beside(_marks(entries))
+            same = found[0] if found is not None else entries.keys()
+            names &= {name for identity in same for name in visible(entries[identity].members)}
+        told: dict[str, dict[str, Any]] = {}
+        if names:
+            with store_errors():
+                told = await comparison.details(self._house.aside(place), params.from_, to, names)
+        for change in diff.changed:
+            change.details = told.get(change.name, comparison.unsaved())
 
     async def origin(self, params: protocol.OriginParams) -> list[Version]:
         """List the runs that made and changed a variable, the one that made it first."""
@@ -102,3 +140,7 @@ class TimeTravel:
             if self._house.archive.readable() is None:
                 raise NoVersion(f"Nothing is saved for {place.key}.")
             return await self._house.archive.run(work, create=False)
+
+
+def _marks(entries: Mapping[str, ComponentEntry]) -> dict[str, str]:
+    return {identity: entry.fingerprint for identity, entry in entries.items()}

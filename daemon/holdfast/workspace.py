@@ -8,6 +8,7 @@ import math
 import os
 import uuid
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from holdfast.examination import Examinations
 from holdfast.execution import Asker, Execution
 from holdfast.file_travel import FileTravel
 from holdfast.files.history import FileHistory
+from holdfast.kernel_client import Emit
 from holdfast.portable.exporting import Exporting
 from holdfast.portable.importing import Importing
 from holdfast.progress import Progress
@@ -226,23 +228,30 @@ class Workspace:
         """Return the document's session, made at first use."""
         return self._attach(self.place(document))
 
+    def aside(self, place: Place) -> Session:
+        """Return a session of a document that nobody hears of, and that saves nothing; whoever asks for it ends it."""
+        settings = replace(self.settings, persist=False, rebuild="never")
+        return self._new_session(place, settings, lambda method, params: None)
+
+    def _new_session(self, place: Place, settings: Settings, emit: Emit) -> Session:
+        opened = self._open.get(place.key)
+        return Session(
+            place,
+            (opened.language if opened else None) or place.language_by_suffix,
+            pool=self.pool,
+            archive=self.archive,
+            files=self.files,
+            settings=settings,
+            folder=self.folder,
+            emit=emit,
+            progress=self.progress,
+            text=self._text,
+        )
+
     def _attach(self, place: Place) -> Session:
         session = self.sessions.get(place.key)
         if session is None:
-            opened = self._open.get(place.key)
-            language = (opened.language if opened else None) or place.language_by_suffix
-            session = Session(
-                place,
-                language,
-                pool=self.pool,
-                archive=self.archive,
-                files=self.files,
-                settings=self.settings,
-                folder=self.folder,
-                emit=self.clients.tell,
-                progress=self.progress,
-                text=self._text,
-            )
+            session = self._new_session(place, self.settings, self.clients.tell)
             session.hold_output_while(self.clients.congested)
             self.sessions[place.key] = session
             self.watcher.watch(place.key)

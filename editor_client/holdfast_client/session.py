@@ -231,9 +231,19 @@ class Session:
         params = protocol.FilesParams(self._document, version, apply)
         return await self._call(protocol.STATE_FILES, params, protocol.FilesBrought)
 
-    async def diff(self, version: int, to: int | None = None) -> protocol.Diff:
-        """Compare a version with another one, or with memory."""
-        return await self._call(protocol.STATE_DIFF, protocol.DiffParams(self._document, version, to), protocol.Diff)
+    async def diff(
+        self, version: int, to: int | None = None, *, details: bool = False, names: list[str] | None = None
+    ) -> protocol.Diff:
+        """Compare a version with another one, or with memory.
+
+        Args:
+            version: The version.
+            to: The other one; None: what is in memory.
+            details: Also say what differs inside of the values, which are loaded for it in a process of their own.
+            names: Only these variables.
+        """
+        params = protocol.DiffParams(self._document, version, to, details, names)
+        return await self._call(protocol.STATE_DIFF, params, protocol.Diff)
 
     async def origin(self, name: str) -> list[Version]:
         """Return the runs that made and changed a variable, the one that made it first."""

@@ -128,15 +128,22 @@ async def _step(target: Target, method: str, with_files: bool, as_json: bool) ->
 @click.argument("file")
 @click.argument("version", type=click.IntRange(min=1))
 @click.argument("to", type=click.IntRange(min=1), required=False)
+@click.option("--names", metavar="A,B,…", help="Only these variables.")
+@click.option("--brief", is_flag=True, help="Do not look into the values.")
 @json_option
 @folder_option
-def diff(file: str, version: int, to: int | None, as_json: bool, folder: Path | None) -> None:
+def diff(
+    file: str, version: int, to: int | None, names: str | None, brief: bool, as_json: bool, folder: Path | None
+) -> None:
     """Show what differs between a VERSION of FILE and another one, or what is in memory."""
-    perform(_diff(Target.parse(file, folder), version, to, as_json), as_json=as_json)
+    chosen = [name.strip() for name in names.split(",") if name.strip()] if names is not None else None
+    perform(_diff(Target.parse(file, folder), version, to, chosen, not brief, as_json), as_json=as_json)
 
 
-async def _diff(target: Target, version: int, to: int | None, as_json: bool) -> int:
-    found = await ask(target, "holdfast/state/diff", **{"from": version, "to": to})
+async def _diff(
+    target: Target, version: int, to: int | None, names: list[str] | None, details: bool, as_json: bool
+) -> int:
+    found = await ask(target, "holdfast/state/diff", **{"from": version, "to": to}, names=names, details=details)
     if as_json:
         print_json(found)
         return Exit.OK
@@ -145,6 +152,10 @@ async def _diff(target: Target, version: int, to: int | None, as_json: bool) -> 
     rows += [("~", one["name"], _look(one["before"]), _look(one["after"])) for one in found["changed"]]
     if rows:
         screen.table(("", "name", "before", "after"), sorted(rows, key=lambda row: row[1]))
+        for one in found["changed"]:
+            if one.get("details"):
+                click.echo(f"\n{one['name']}")
+                click.echo(textwrap.indent("\n".join(one["details"]["lines"]), "    "))
     else:
         click.echo("Nothing differs.", err=True)
     return Exit.OK

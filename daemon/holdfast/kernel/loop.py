@@ -242,6 +242,10 @@ class Kernel:
                 self._session.inspect(header)
             case "export" | "stage" | "adopt":
                 self._session.port(message)
+            case "stash":
+                self._session.stash(header)
+            case "compare":
+                self._session.compare(header)
             case "verify":
                 self._session.verify(header)
             case "shutdown":

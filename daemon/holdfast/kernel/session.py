@@ -140,6 +140,7 @@ class Session:
         self._document.attach(header.get("file"), header.get("cwd"), header.get("path0"))
         self._capture = SessionCapture(self._document.module)
         self._capture.flights.on_landed = self._note_cells
+        self._stashed: dict[str, Any] = {}
         self._copier = Copier(self._lane, self._outbox, self._patience)
         self._makers = Makers(self._namespace)
         self.loader.attach(self._capture, self._note_sources)
@@ -418,6 +419,30 @@ class Session:
         except (Exception, TookTooLong) as error:  # noqa: BLE001 - a fault of ours: all of it is loaded
             self._outbox.log("error", f"what differs from a version could not be found out: {trace(error)}")
         self._outbox.send({"type": "differing", "id": header["id"], "others": others, "same": same, "added": added})
+
+    def stash(self, header: dict[str, Any]) -> None:
+        """Lay values aside, to be compared with those that take their names."""
+        self.loader.load_all()
+        for name in header["names"]:
+            if name in self._namespace:
+                self._stashed[name] = self._namespace.pop(name)
+        self._outbox.send({"type": "stashed", "id": header["id"]})
+
+    def compare(self, header: dict[str, Any]) -> None:
+        """Say what differs between values and those laid aside under their names."""
+        first, sys.path[:1] = sys.path[:1], []  # the document's folder, where a file may be called difflib.py
+        try:
+            from .comparing import compare
+        finally:
+            sys.path[:0] = first
+        self.loader.load_all()
+        found = {
+            name: compare(name, self._stashed[name], self._namespace[name])
+            for name in header["names"]
+            if name in self._stashed and name in self._namespace
+        }
+        self._stashed.clear()
+        self._outbox.send({"type": "compared", "id": header["id"], "differences": found})
 
     def restore(self, message: Message) -> None:
         """Bring saved components back into the namespace, and say what came and what did not."""
