@@ -101,10 +101,16 @@ class StateRequests:
     async def restore(self, params: protocol.RestoreParams) -> Restored:
         """Bring back a version, a few names of one, or what a deleted file left in the trash."""
         place = self._house.place(params.text_document)
-        store: Store | None = await self._read(lambda opened: opened)
-        if store is not None and params.version is None and store.head(place.key) is None and store.trashed(place.key):
-            await self._read(lambda opened: opened.recover(place.key) if opened is not None else False)
-        if place.key not in self._house.sessions and (store is None or store.head(place.key) is None):
+
+        def look(store: Store | None) -> bool:
+            """Say whether there is a state, if need be after it was brought back from the trash."""
+            if store is None:
+                return False
+            if params.version is None and store.head(place.key) is None and store.trashed(place.key):
+                store.recover(place.key)
+            return store.head(place.key) is not None
+
+        if not await self._read(look) and place.key not in self._house.sessions:
             return Restored(False, f"Nothing is saved for {place.key}, so there is nothing to restore.", 0, [])
         session = self._house.attach(params.text_document)
         restore = session.restore(params.version, params.names)
@@ -118,9 +124,10 @@ class StateRequests:
         session = self._house.sessions.get(place.key)
         if session is not None:
             await session.clear()
-        existing: Store | None = await self._read(lambda opened: opened)
-        had = existing is not None and existing.head(place.key) is not None
-        if had or (params.forget and existing is not None):
+        had, exists = await self._read(
+            lambda store: (store is not None and store.is_live(place.key), store is not None)
+        )
+        if had or (params.forget and exists):
             await self.discard(place.key, "cleared by the user", forget=params.forget)
         if not had:
             return Cleared(True, f"Nothing was saved for {place.key}; its variables are cleared.")
@@ -142,7 +149,7 @@ class StateRequests:
                 return
             if forget:
                 store.forget(key)
-            elif store.head(key) is not None:
+            elif store.is_live(key):
                 store.trash(key, reason)
 
         try:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import struct
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+import zstandard
 from blake3 import blake3
 
 from holdfast.quick_json import dumps
 
 from .blobs import BlobRef, compress, decode_refs, unpack
-from .packs import EVENT_RECORD, LISTING_RECORD, RAW, VERSION_RECORD, ZSTD, record_header
+from .packs import EVENT_RECORD, LISTING_RECORD, MAX_RECORD, RAW, VERSION_RECORD, ZSTD, record_header
 from .records import Buffer, Change, ComponentEntry, VersionRecord
 
 VERSION_HEAD = struct.Struct("<8s32sI")
@@ -26,7 +28,6 @@ FIELD_INLINE_MAX = 512
 """Code, environment and the list of what was skipped are chunks of their own from here on: they repeat."""
 _SURELY_INLINE = (FIELD_INLINE_MAX - 2) // 12
 """Characters that fit whatever they are: the longest take twelve bytes as JSON."""
-MAX_RECORD = 1 << 30
 _RECORD_COMPRESS_MIN = 2048
 _DECODED_WHOLE = 1 << 16
 _DELTA_START = '{"changed":['
@@ -162,6 +163,22 @@ def decode_record(
     Raises:
         ValueError, TypeError, KeyError: it is not that of a version.
     """
+    skipped, environment = field(meta, "skipped", read), field(meta, "environment", read)
+    seconds = float(meta["runSeconds"])
+    if not (
+        math.isfinite(seconds)
+        and _are_texts(meta["namesChanged"])
+        and _are_texts(meta["namesRemoved"])
+        and isinstance(skipped, list)
+        and all(map(_is_lost, skipped))
+        and isinstance(environment, dict)
+        and isinstance(environment.get("packages") or {}, dict)
+        and isinstance(meta["filename"], str | None)
+        and isinstance(meta["line"], int | None)
+        and isinstance(meta["cell"], int | None)
+        and abs(int(meta["executionCount"])) < 1 << 62
+    ):
+        raise TypeError("a field of a version is not what it should be")
     return VersionRecord(
         version=int(meta["version"]),
         parent=meta["parent"],
@@ -171,16 +188,36 @@ def decode_record(
         execution_count=int(meta["executionCount"]),
         names_changed=tuple(meta["namesChanged"]),
         names_removed=tuple(meta["namesRemoved"]),
-        skipped=tuple(field(meta, "skipped", read)),
-        environment=dict(field(meta, "environment", read)),
+        skipped=tuple(skipped),
+        environment=environment,
         bytes=size,
-        seconds=float(meta["runSeconds"]),
+        seconds=seconds,
         label=label,
         digest=digest.hex(),
         filename=meta["filename"],
         line=meta["line"],
         cell=meta["cell"],
     )
+
+
+def _is_lost(entry: object) -> bool:
+    """Whether it can say what was lost, and which cell made it."""
+    if not isinstance(entry, dict):
+        return False
+    cell = entry.get("cell") or {}
+    return (
+        _are_texts([entry.get(name, "") for name in ("name", "type", "reason", "remedy")])
+        and _are_texts(entry.get("needs") or [])
+        and isinstance(cell, dict)
+        and isinstance(cell.get("code", ""), str)
+        and isinstance(cell.get("executionCount", 0), int)
+        and isinstance(cell.get("line"), int | None)
+        and isinstance(cell.get("index"), int | None)
+    )
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(part, str) for part in value)
 
 
 # ---------------------------------------------------------------------------------------------- log records
@@ -218,6 +255,26 @@ def open_payload(stored: bytes, codec: int, size: int, digest: bytes) -> bytes |
         return None
     payload = unpack(stored, codec, size)
     return payload if payload is not None and blake3(payload).digest() == digest else None
+
+
+def beginning(stored: bytes, codec: int, most: int) -> VersionParts:
+    """Take the payload of a version's record, or of a listing's, apart up to its metadata; the delta may be cut off.
+
+    Args:
+        stored: the payload, or its beginning.
+        codec: in which it is kept.
+        most: bytes that are unpacked at most.
+
+    Raises:
+        ValueError: it is not one, or its metadata are longer.
+    """
+    if codec == ZSTD:
+        try:
+            with zstandard.ZstdDecompressor().stream_reader(stored) as reader:
+                stored = reader.read(most)
+        except zstandard.ZstdError as error:
+            raise ValueError("it cannot be unpacked") from error
+    return split_version(stored)
 
 
 def split_version(payload: bytes) -> VersionParts:

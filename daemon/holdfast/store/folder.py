@@ -18,6 +18,7 @@ SESSIONS_NAME = "sessions"
 LOCK_NAME = "lock"
 TRASH_NAME = "trash"
 """What repairs took out, a folder for each."""
+_JOURNAL_MAGIC = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
 PATIENCE = 0.5
 """Seconds to wait for the lock: a daemon that was just killed holds it until the system has cleared it away."""
 _OURS = (CATALOG_NAME, PACKS_NAME, SESSIONS_NAME, LOCK_NAME, TRASH_NAME, ".gitignore", "daemon", "logs")
@@ -57,16 +58,12 @@ def prepare(folder: Path, *, create: bool) -> None:
 def _check_contents(folder: Path, create: bool) -> None:
     try:
         with os.scandir(folder) as entries:
-            names = {entry.name: entry.is_symlink() for entry in entries}
+            names = {entry.name: entry.stat(follow_symlinks=False) for entry in entries}
     except OSError as error:
         raise _unusable(folder, error) from error
-    for name, is_link in names.items():
-        if is_link and name.startswith(_OURS):
-            raise StoreUnavailable(
-                "symlink",
-                f"{folder / name} is a symbolic link; state is not read or written through links. Nothing was changed. "
-                f"Replace it by what it points to.",
-            )
+    for name, status in names.items():
+        if name.startswith(_OURS):
+            _check_entry(folder / name, status)
     if CATALOG_NAME not in names and PACKS_NAME not in names:
         strange = sorted(name for name in names if not name.startswith(_OURS))
         if strange:
@@ -77,6 +74,41 @@ def _check_contents(folder: Path, create: bool) -> None:
             )
         if not create:
             raise absent(folder)
+
+
+def _check_entry(path: Path, status: os.stat_result) -> None:
+    """Refuse what is not what it should be: a link leads anywhere, and whoever opens a pipe waits."""
+    if stat.S_ISLNK(status.st_mode):
+        raise StoreUnavailable(
+            "symlink",
+            f"{path} is a symbolic link; state is not read or written through links. Nothing was changed. "
+            f"Replace it by what it points to.",
+        )
+    is_folder = path.name in (PACKS_NAME, SESSIONS_NAME)
+    if path.name.startswith((CATALOG_NAME, LOCK_NAME)) and not stat.S_ISREG(status.st_mode):
+        raise _strange(path, "is no file")
+    if is_folder and not stat.S_ISDIR(status.st_mode):
+        raise _strange(path, "is no folder")
+    if path.name in (CATALOG_NAME, LOCK_NAME) and status.st_nlink > 1:
+        raise _strange(path, "is another name of a file that has more than one, and may be somebody else's")
+    if path.name == f"{CATALOG_NAME}-journal" and _names_a_journal(path):
+        raise _strange(path, "was made to have SQLite delete a file elsewhere")
+
+
+def _strange(path: Path, what: str) -> StoreUnavailable:
+    return StoreUnavailable(
+        "foreign",
+        f"{path} {what}. Nothing was read or written. Holdfast made no such thing: find out where the folder comes "
+        f"from, and move it away.",
+    )
+
+
+def _names_a_journal(path: Path) -> bool:
+    """Whether a rollback journal names one of several databases: SQLite deletes that in the end. Ours never does."""
+    with path.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        file.seek(max(0, file.tell() - len(_JOURNAL_MAGIC)))
+        return file.read() == _JOURNAL_MAGIC
 
 
 def _make(folder: Path) -> None:
@@ -138,9 +170,14 @@ class FolderLock:
         path = folder / LOCK_NAME
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
         try:
-            self._fd = os.open(path, flags, 0o600)
+            self._fd = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o600)
         except OSError as error:
             raise _unusable(folder, error) from error
+        try:
+            _check_entry(path, os.fstat(self._fd))
+        except StoreUnavailable:
+            os.close(self._fd)
+            raise
         try:
             self._acquire()
         except OSError as error:

@@ -140,6 +140,8 @@ class OpenPacks:
         if place.pack not in self.files:
             raise damaged_content(what, "nobody was expected to ask for it any more")
         path, descriptor = self.files[place.pack]
+        if not (0 < place.stored <= CHUNK_SIZE and 0 < place.size <= CHUNK_SIZE):
+            raise damaged_content(what, "a part of it is not what was written")
         try:
             data = read_at(descriptor, place.offset, place.stored)
         except OSError as error:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from .blobs import Location
 from .failures import translated
-from .rows import VersionRow, from_blob, to_blob, version_id
+from .rows import VersionRow, to_blob, version_id
 
 _LISTING = "SELECT id, pack, offset, signer, seal, meta, delta FROM listings "
 
@@ -134,7 +134,11 @@ class HistoryTables:
             "SELECT id, last, at FROM thinned WHERE id >= ? AND id < ? ORDER BY id",
             (version_id(session, 0), version_id(session + 1, 0)),
         )
-        return [Gap(identity & 0xFFFFFFFF, last, from_blob(at or b"")) for identity, last, at in rows]
+        return [
+            Gap(identity & 0xFFFFFFFF, last, at.decode("utf-8", "replace") if isinstance(at, bytes) else "")
+            for identity, last, at in rows
+            if isinstance(last, int)
+        ]
 
     def remove_session(self, session: int) -> None:
         """Forget a session's listings and gaps."""

@@ -12,7 +12,7 @@ from .encoding import decode_delta, field_refs
 from .errors import Damaged, NoSuchVersion
 from .records import ComponentEntry
 from .rows import SessionRow, from_blob
-from .timeline import Timeline, Version
+from .timeline import UNSEALED_META, Timeline, Version
 
 _PAGE = 64
 _MANIFEST_STEP = 32
@@ -72,6 +72,8 @@ class Marker:
             for ref in field_refs(version.meta):
                 yield from self.blob(ref, what)
             for entry in listed(self._view, session, version):
+                if not version.trusted and self.is_vast(entry):
+                    raise ValueError("nobody vouches for that much")
                 yield from self.entry(entry, what)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise Damaged("version", what, f"What {what} holds cannot be read.") from error
@@ -95,6 +97,12 @@ class Marker:
                 if at % _MANIFEST_STEP == 0:
                     yield
         self._contents.add(known)
+
+    def is_vast(self, entry: ComponentEntry) -> bool:
+        """Whether a component is said to consist of more than is read of what nobody vouches for."""
+        return entry.content[:1] == STORED_MANIFEST and any(
+            ref.size > UNSEALED_META for ref in decode_refs(entry.content[1:])
+        )
 
     def _note(self, digests: Sequence[bytes]) -> None:
         if self._accounting:

@@ -118,7 +118,8 @@ def _resume(appender: PackAppender, kind: int, core: Core, recovery: Recovery) -
     if usable:
         number, used = max(usable)
         try:
-            core.packs.fd(number)
+            if core.packs.is_shared(number):
+                return
         except (OSError, StoreError):
             return  # unreadable: a new pack follows it
         appender.resume(number, used)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import struct
 import threading
 import zlib
@@ -53,6 +54,9 @@ _IOV_BATCH = 256  # well under IOV_MAX (1024) of Linux and macOS
 _position_lock = threading.Lock()
 """Windows has no pread: there, seek and read must not be torn apart by another thread."""
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_NO_WAITING = getattr(os, "O_NONBLOCK", 0)
+MAX_RECORD = 1 << 30
+"""No record of the log is larger, stored or not."""
 
 
 class Record(NamedTuple):
@@ -85,6 +89,19 @@ class PackHeader(NamedTuple):
     """A compaction made it of other packs."""
     order: int
     """Where its records come among those of the log packs: the number of the first one it was made of, or its own."""
+
+
+def open_plain(path: Path, flags: int) -> int:
+    """Open a file of the state folder without following a link, and without waiting at a pipe.
+
+    Raises:
+        OSError: it is not there, may not be opened, or is something else than a file.
+    """
+    fd = os.open(path, flags | _NO_FOLLOW | _NO_WAITING)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "it is not a file", str(path))
+    return fd
 
 
 def record_header(kind: int, codec: int, size: int, stored: int, digest: bytes, count: int = 0, pad: int = 0) -> bytes:
@@ -148,6 +165,14 @@ class PackFolder:
         found = (p.stem for p in self.folder.iterdir() if p.suffix == ".pack")
         return sorted(int(stem) for stem in found if len(stem) >= 6 and stem.isascii() and stem.isdigit())
 
+    def is_shared(self, number: int) -> bool:
+        """Whether the file has another name as well: then nothing is written to it, since it may be somebody else's.
+
+        Raises:
+            OSError, Damaged: it cannot be opened.
+        """
+        return os.fstat(self.fd(number)).st_nlink > 1
+
     def create(self, number: int, kind: int) -> int:
         """Create a pack with nothing but its header; return the length of that.
 
@@ -188,18 +213,18 @@ class PackFolder:
         return fd
 
     def open(self, number: int) -> int:
-        """Return a new descriptor of the file, whatever it is.
+        """Return a new descriptor of the file, whatever it holds.
 
         Raises:
             OSError: the file is gone or may not be read.
         """
         path = self.path(number)
         try:
-            return os.open(path, os.O_RDWR | _NO_FOLLOW)
+            return open_plain(path, os.O_RDWR)
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise
-            return os.open(path, os.O_RDONLY | _NO_FOLLOW)
+            return open_plain(path, os.O_RDONLY)
 
     def _accept(self, fd: int, number: int) -> None:
         read_pack_header(fd, number, self.store_id)
@@ -248,7 +273,8 @@ class PackFolder:
         What cannot be cut off is overwritten by the next append.
         """
         with contextlib.suppress(OSError):
-            os.ftruncate(self.fd(number), length)
+            if not self.is_shared(number):
+                os.ftruncate(self.fd(number), length)
 
     def sync(self, numbers: Sequence[int]) -> None:
         """Make the packs and the folder's list of them durable.
@@ -380,16 +406,23 @@ def scan(fd: int, start: int, end: int) -> Iterator[Record]:
             chunks = tuple(table[i : i + 32] for i in range(0, len(table), 32))
             body += len(table)
         record = Record(kind, codec, offset, body + pad, stored, size, digest, chunks)
-        if record.end > end:
+        if record.end > end or not _is_possible(record):
             return
         yield record
         offset = record.end
 
 
+def _is_possible(record: Record) -> bool:
+    """Whether sizes are such as are written; what is larger is never read or unpacked."""
+    if record.kind == EXTENT_RECORD:
+        return record.stored == record.size
+    return max(record.size, record.stored) <= (CHUNK_SIZE if record.kind == CHUNK_RECORD else MAX_RECORD)
+
+
 def find_record(fd: int, start: int, end: int) -> int | None:
     """Return where the next record begins at or behind `start`, as far as its header tells."""
     step = 1 << 20
-    while start + RECORD_HEADER.size <= end:
+    while (start := _behind_hole(fd, start, end)) + RECORD_HEADER.size <= end:
         block = read_at(fd, start, min(step + RECORD_HEADER.size, end - start))
         at = block.find(RECORD_MAGIC)
         while 0 <= at <= len(block) - RECORD_HEADER.size:
@@ -399,6 +432,16 @@ def find_record(fd: int, start: int, end: int) -> int | None:
             at = block.find(RECORD_MAGIC, at + 1)
         start += step
     return None
+
+
+def _behind_hole(fd: int, start: int, end: int) -> int:
+    """Return where the next bytes are that were ever written: a file can be said to be of any size."""
+    if not hasattr(os, "SEEK_DATA"):
+        return start
+    try:
+        return max(start, os.lseek(fd, start, os.SEEK_DATA))
+    except OSError as error:
+        return end if error.errno == errno.ENXIO else start
 
 
 def damaged_pack(path: Path, why: str) -> Damaged:

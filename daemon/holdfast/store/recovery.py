@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from blake3 import blake3
 
-from .blobs import Location, decode_refs, unpack
+from .blobs import INLINE, MANIFEST, Location, decode_refs, unpack
 from .catalog import Catalog
 from .core import Core
-from .encoding import VersionParts, decode_delta, field_refs, open_payload, split_version
+from .encoding import VersionParts, beginning, decode_delta, field_refs, open_payload, split_version
 from .errors import StoreError
 from .ledger import ListingRow
 from .packs import (
@@ -32,20 +33,29 @@ from .packs import (
     VERSION_RECORD,
     Record,
     find_record,
+    open_plain,
     read_pack_header,
     scan,
 )
-from .rows import SessionRow, VersionRow, to_blob, version_id
+from .rows import UUID_SIZE, SessionRow, VersionRow, to_blob, version_id
+from .timeline import UNSEALED_DELTA, UNSEALED_META
 
 _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)
+
+
+UNSEALED_REBUILT = 1 << 27
+"""Bytes of a record that nobody vouches for which goes into a catalog that is made anew; none of it is taken apart."""
 
 
 def store_id_of(folder: Path) -> bytes | None:
     """Return the id that the packs in a folder carry, for a catalog that is made anew."""
     for path in sorted(folder.glob("*.pack")):
         try:
-            with path.open("rb") as file:
-                return read_pack_header(file.fileno(), int(path.stem), None).store_id
+            fd = open_plain(path, os.O_RDONLY)
+            try:
+                return read_pack_header(fd, int(path.stem), None).store_id
+            finally:
+                os.close(fd)
         except (OSError, ValueError, StoreError):
             continue  # not a pack, or a damaged one; the next may tell
     return None
@@ -215,8 +225,7 @@ class Recovery:
         adopted = 0
         for number, record in self._log:
             try:
-                stored = self._core.packs.read(number, record.payload, record.stored)
-                payload = open_payload(stored, record.codec, record.size, record.digest)
+                payload = self._payload(number, record)
                 done = payload is not None and self._replay(number, record, payload)
             except (*_UNREADABLE, StoreError):
                 done = False
@@ -226,6 +235,25 @@ class Recovery:
                 break
             adopted += done
         return adopted > 0
+
+    def _payload(self, number: int, record: Record) -> bytes | None:
+        """Return what a record holds, None if that is not what was written, or more than nobody vouches for."""
+        packs = self._core.packs
+        if max(record.size, record.stored) > (UNSEALED_REBUILT if self._rebuild else UNSEALED_DELTA):
+            if record.kind == EVENT_RECORD:
+                return None
+            begin = packs.read(number, record.payload, min(record.stored, UNSEALED_META))
+            parts = beginning(begin, record.codec, UNSEALED_META)
+            if not self._is_trusted(parts):
+                return None
+        stored = packs.read(number, record.payload, record.stored)
+        return open_payload(stored, record.codec, record.size, record.digest)
+
+    def _is_trusted(self, parts: VersionParts) -> bool:
+        seal, digest = self._core.seal, blake3(parts.meta).digest()
+        return parts.signer == seal.key_id and any(
+            seal.verify(parts.seal, purpose, digest) for purpose in (b"version", b"listing")
+        )
 
     def _replay(self, number: int, record: Record, payload: bytes) -> bool:
         if record.kind == EVENT_RECORD:
@@ -239,6 +267,8 @@ class Recovery:
     def _replay_event(self, event: dict[str, Any]) -> None:
         catalog = self._core.catalog
         uuid = bytes.fromhex(event["session"])
+        if len(uuid) != UUID_SIZE or not _is_event(event):
+            raise ValueError("an event is not what it should be")
         session = catalog.session_by_uuid(uuid)
         if event.get("forgotten"):
             if session is not None:
@@ -300,12 +330,14 @@ class Recovery:
         version = int(meta["version"])
         if not 0 < version < 1 << 32 or blake3(parts.delta).hexdigest() != meta["delta"]:
             return False
+        if len(meta["session"]) != 2 * UUID_SIZE or not isinstance(meta["parent"], int | None):
+            return False
         if session is None:
             if not self._rebuild:
                 return False
             # The record of its making was damaged: what it was called is not known any more.
             session = catalog.add_session(bytes.fromhex(meta["session"]), to_blob(f"unnamed-{meta['session'][:8]}"))
-        if not self._rebuild and not self._is_whole(session, meta, parts.delta):
+        if not self._rebuild and not self._is_whole(session, meta, parts.delta, self._is_trusted(parts)):
             return False
         row = version_row_of(catalog, session, meta, parts, (number, record.offset, record.end))
         catalog.add_versions([(row, parts.delta)])
@@ -317,8 +349,9 @@ class Recovery:
         moved = session._replace(head=version, tip=version, next=following, written=session.written + size)
         self._core.catalog.update_position(self._core.sealed(moved))
 
-    def _is_whole(self, session: SessionRow, meta: dict[str, Any], delta: bytes) -> bool:
-        """Whether the parent and every chunk of a version are there."""
+    def _is_whole(self, session: SessionRow, meta: dict[str, Any], delta: bytes, trusted: bool) -> bool:
+        """Whether the parent and every chunk of a version are there; of others' versions, also whether that can be told
+        without reading lists, which could be of any size."""
         parent = meta["parent"]
         if parent is not None:
             above = self._core.catalog.version(session.id, parent)
@@ -329,6 +362,8 @@ class Recovery:
         refs = field_refs(meta)
         for entry in decode_delta(delta).changed:
             refs += decode_refs(entry.content[1:])
+            if not trusted and (entry.content[:1] != MANIFEST or any(ref.level not in (0, INLINE) for ref in refs)):
+                return False
             refs += self._core.reader.refs(entry.content, entry.digest, entry.id)
         for ref in refs:
             needed = list(self._core.reader.deep_digests(ref, "a version"))
@@ -362,3 +397,10 @@ class Recovery:
                 self._core.catalog.set_pack(number, kind, start)
                 cuts[number] = start
         return cuts
+
+
+def _is_event(event: dict[str, Any]) -> bool:
+    """Whether an event says where a session stands in the types that it should."""
+    return all(isinstance(event.get(name), int | None) for name in ("head", "tip")) and all(
+        isinstance(event.get(name), str | None) for name in ("key", "trashed", "reason", "at")
+    )

@@ -7,6 +7,12 @@ from typing import Any, NamedTuple
 
 from .failures import damaged_catalog
 
+UUID_SIZE = 16
+LONGEST = 1 << 20
+"""Bytes of a key, and of whatever else stands in a row beside a version's metadata and delta."""
+META_MAX = 1 << 26
+"""Bytes of a version's metadata."""
+
 
 def to_blob(text: str) -> bytes:
     """Return text as it is kept."""
@@ -78,8 +84,15 @@ def session_row(row: Sequence[Any]) -> SessionRow:
         and all(number is None or isinstance(number, int) for number in numbers)
         and all(isinstance(number, int) for number in (found.next, found.written))
         and all(part is None or isinstance(part, bytes) for part in (found.trashed, found.reason))
+        and len(found.uuid) == UUID_SIZE
     ):
         raise damaged_catalog("a session's row is not readable")
+    try:
+        for text in (found.key, found.trashed, found.reason):
+            if text is not None:
+                from_blob(text)
+    except UnicodeDecodeError as error:
+        raise damaged_catalog("what a session is called is no text") from error
     return found
 
 
@@ -89,7 +102,7 @@ def version_row(row: Sequence[Any]) -> VersionRow:
     # What is not a number or bytes is noise; the digest and the seal decide about the rest.
     clean = found._replace(
         parent=found.parent if isinstance(found.parent, int) else None,
-        label=found.label if isinstance(found.label, bytes) else None,
+        label=found.label if isinstance(found.label, bytes) and _is_text(found.label) else None,
         signer=_bytes(found.signer),
         seal=_bytes(found.seal),
         digest=_bytes(found.digest),
@@ -98,6 +111,14 @@ def version_row(row: Sequence[Any]) -> VersionRow:
     if all(isinstance(number, int) for number in numbers):
         return clean
     return clean._replace(base=0, depth=0, weight=0, listing=0, pack=0, offset=0, written=0)
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        from_blob(data)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _bytes(value: object) -> bytes:

@@ -24,7 +24,7 @@ from .predecessors import Replaced
 from .reading import damaged_content
 from .records import HEAD, Change, ComponentContent, ComponentEntry, Head, Problem, TrashedSession, VersionRecord
 from .rows import SessionRow, from_blob, to_blob
-from .timeline import Sealed
+from .timeline import UNSEALED_HISTORY, Sealed
 from .trusting import Trusting
 
 __all__ = ["HEAD", "Store"]
@@ -171,6 +171,11 @@ class Store(Keeping, Trusting):
         """Return the keys that have a live state."""
         return self._places.keys()
 
+    def is_live(self, key: str) -> bool:
+        """Whether anything is saved under a key, be it damaged."""
+        session = self._places.find(key)
+        return session is not None and session.head is not None
+
     def head(self, key: str) -> VersionRecord | None:
         """Return the version that a restore brings back; None if nothing is saved.
 
@@ -206,11 +211,15 @@ class Store(Keeping, Trusting):
             session = self._places.find(key)
             if session is None:
                 return []
-            rows = self._core.catalog.versions(session.id, before if before is not None else 1 << 32, limit)
             records = []
-            for row in rows:
+            room = UNSEALED_HISTORY
+            for number in self._core.catalog.numbers(session.id, before if before is not None else 1 << 32, limit):
                 with contextlib.suppress(Damaged, NoSuchVersion):
-                    records.append(self._core.timeline.record(session, row.number))
+                    version = self._core.timeline.version(session, number)
+                    room -= 0 if version.trusted else len(version.row.meta)
+                    if room < 0:
+                        break  # what others wrote could be without end
+                    records.append(self._core.timeline.describe(session, version))
             return records
 
     def listing(self, key: str, version: int | None = None) -> dict[str, ComponentEntry]:

@@ -11,10 +11,10 @@ from blake3 import blake3
 
 from .blobs import BlobRef
 from .catalog import Catalog
-from .encoding import VersionParts, decode_delta, decode_record, open_payload, split_version
+from .encoding import VersionParts, beginning, decode_delta, decode_record, open_payload, split_version
 from .errors import Damaged, NoSuchVersion, StoreError, Untrusted
 from .ledger import ListingRow
-from .packs import LISTING_RECORD, RECORD_HEADER, RECORD_MAGIC, VERSION_RECORD, PackFolder
+from .packs import LISTING_RECORD, MAX_RECORD, RECORD_HEADER, RECORD_MAGIC, VERSION_RECORD, PackFolder
 from .reading import ChunkReader
 from .records import ComponentEntry, VersionRecord
 from .rows import SessionRow, VersionRow, from_blob
@@ -23,6 +23,15 @@ from .trusts import Trusts
 
 _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 """What taking apart a document that is not what it should be can raise."""
+
+
+UNSEALED_META = 1 << 22
+UNSEALED_DELTA = 1 << 23
+"""Bytes of metadata and of a delta that are read of a version that nobody vouches for: as JSON they take many times as
+much memory. All of a history's metadata together:"""
+UNSEALED_HISTORY = 1 << 25
+UNSEALED_BLOB = 1 << 20
+"""Bytes of its code, or what else is only shown: a blob can be said to be of any size."""
 
 
 class Version(NamedTuple):
@@ -78,8 +87,7 @@ class Timeline:
         row = self.catalog.version(session.id, number)
         if row is None:
             raise NoSuchVersion(from_blob(session.key), number)
-        delta = self.catalog.delta(session.id, number) if with_delta else None
-        found = self._examine(session, row, delta, with_delta)
+        found = self._examine(session, row, None, with_delta)
         if found is None or not found.trusted:
             copy = self._second_copy(session, row)
             if copy is not None and (found is None or copy.trusted):
@@ -103,21 +111,36 @@ class Timeline:
         return self._record(pack, offset, kind)
 
     def _examine(self, session: SessionRow, row: VersionRow, delta: bytes | None, with_delta: bool) -> Version | None:
-        """Return the version if its digests hold and it is the one that the row claims to be."""
+        """Return the version if its digests hold and it is the one that the row claims to be.
+
+        Args:
+            delta: if None, and it is asked for, that of the catalog.
+        """
         if blake3(row.meta).digest() != row.digest:
+            return None
+        ours, trusted = self._is_trusted(session.uuid, row)
+        if not trusted and len(row.meta) > UNSEALED_META:
             return None
         try:
             meta = json.loads(row.meta)
-            if meta["session"] != session.uuid.hex() or meta["version"] != row.number:
+            parent = meta["parent"]
+            if meta["session"] != session.uuid.hex() or meta["version"] != row.number or "base" not in meta:
                 return None
-            if with_delta and (delta is None or blake3(delta).hexdigest() != meta["delta"]):
+            if parent is not None and not (0 < parent < row.number and isinstance(meta["parentDigest"], str)):
                 return None
-            if meta["parent"] is not None and not 0 < meta["parent"] < row.number:
-                return None
+            if with_delta:
+                if delta is None:
+                    delta = self.catalog.delta(session.id, row.number, MAX_RECORD if trusted else UNSEALED_DELTA)
+                if delta is None or blake3(delta).hexdigest() != meta["delta"]:
+                    return None
         except _UNREADABLE:
             return None
+        return Version(row, meta, delta, trusted, ours)
+
+    def _is_trusted(self, session: bytes, row: VersionRow) -> tuple[bool, bool]:
+        """Return whether the user's own key sealed a version, and whether that or their word vouches for it."""
         ours = row.signer == self._seal.key_id and self._seal.verify(row.seal, b"version", row.digest)
-        return Version(row, meta, delta, ours or self._trusts.is_pinned(session.uuid, row.digest), ours)
+        return ours, ours or self._trusts.is_pinned(session, row.digest)
 
     def _record(self, pack: int, offset: int, expected: int) -> VersionParts | None:
         """Return what a record of the log holds, None if it is not of the expected kind, or damaged."""
@@ -126,11 +149,23 @@ class Timeline:
             magic, kind, codec, _, _, size, stored, digest, check = RECORD_HEADER.unpack(head)
             if magic != RECORD_MAGIC or kind != expected or zlib.crc32(head[:-4]) != check:
                 return None
+            if max(size, stored) > MAX_RECORD:
+                return None
+            if max(size, stored) > UNSEALED_DELTA and not self._begins_sealed(pack, offset, stored, codec):
+                return None
             data = self._packs.read(pack, offset + RECORD_HEADER.size, stored)
             payload = open_payload(data, codec, size, digest)
             return None if payload is None else split_version(payload)
         except (StoreError, ValueError, OverflowError, OSError):
             return None
+
+    def _begins_sealed(self, pack: int, offset: int, stored: int, codec: int) -> bool:
+        """Whether a large record holds something that is the user's own, told from its beginning."""
+        begin = self._packs.read(pack, offset + RECORD_HEADER.size, min(stored, UNSEALED_META))
+        parts = beginning(begin, codec, UNSEALED_META)
+        digest = blake3(parts.meta).digest()
+        purposes = (b"version", b"listing")
+        return parts.signer == self._seal.key_id and any(self._seal.verify(parts.seal, p, digest) for p in purposes)
 
     def _second_copy(self, session: SessionRow, row: VersionRow) -> Version | None:
         parts = self._record(row.pack, row.offset, VERSION_RECORD)
@@ -158,6 +193,8 @@ class Timeline:
         label = None if found.row.label is None else from_blob(found.row.label)
 
         def read(ref: BlobRef) -> bytes:
+            if ref.size > UNSEALED_BLOB and not found.trusted:
+                raise ValueError("nobody vouches for that much")
             return self._reader.blob(ref, what)
 
         try:
@@ -283,6 +320,8 @@ class Timeline:
         """
         for parts in (VersionParts(row.signer, row.seal, row.meta, row.delta), self._listing_copy(row)):
             try:
+                if parts is not None and not self._is_sealed_listing(parts) and len(parts.delta) > UNSEALED_DELTA:
+                    continue
                 if parts is not None and json.loads(parts.meta)["delta"] == blake3(parts.delta).hexdigest():
                     return parts.delta
             except _UNREADABLE:
@@ -291,9 +330,7 @@ class Timeline:
 
     def _is_listing_of(self, version: Version, session: SessionRow, parts: VersionParts) -> bool:
         """Whether it is this user's listing of this very version, and whole."""
-        digest = blake3(parts.meta).digest()
-        sealed = parts.signer == self._seal.key_id and self._seal.verify(parts.seal, b"listing", digest)
-        sealed = sealed or self._trusts.is_pinned(session.uuid, digest)
+        sealed = self._is_sealed_listing(parts) or self._trusts.is_pinned(session.uuid, blake3(parts.meta).digest())
         try:
             meta = json.loads(parts.meta)
             return (
@@ -326,6 +363,10 @@ class Timeline:
         chain = self.chain(session, number)
         entries = self._put_together(session, number, chain)
         return Sealed(self.describe(session, chain[-1]), entries, all(version.ours for version in chain))
+
+    def _is_sealed_listing(self, parts: VersionParts) -> bool:
+        digest = blake3(parts.meta).digest()
+        return parts.signer == self._seal.key_id and self._seal.verify(parts.seal, b"listing", digest)
 
     def listing(self, session: SessionRow, number: int) -> dict[str, ComponentEntry]:
         """Return the components of a version by id.

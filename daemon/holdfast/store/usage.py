@@ -189,6 +189,8 @@ class Surveyor:
                     yield from marker.blob(ref, what)
                 yield from self._charge(account, marker, age, times, None)
                 for entry in listed(view, account.session, version):
+                    if not version.trusted and marker.is_vast(entry):
+                        continue
                     yield from marker.entry(entry, what)
                     variable = account.components.get(entry.id, (gone, None))[0]
                     variable.versions += entry.since == stub.number
