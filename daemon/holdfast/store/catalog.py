@@ -15,6 +15,7 @@ from typing import Any
 from .blobs import Location
 from .failures import damaged_catalog, translate, translated
 from .ledger import HistoryTables
+from .packs import MAX_RECORD
 from .rows import LONGEST, META_MAX, SessionRow, VersionRow, from_blob, session_row, to_blob, version_id, version_row
 
 CATALOG_NAME = "catalog.sqlite"
@@ -359,7 +360,7 @@ class Catalog:
         row = self._one(f"{_VERSION} WHERE id = ?", (version_id(session, number),))
         return None if row is None else version_row(row)
 
-    def delta(self, session: int, number: int, limit: int) -> bytes | None:
+    def delta(self, session: int, number: int, limit: int = MAX_RECORD) -> bytes | None:
         """Return a version's delta, if it has no more than so many bytes."""
         question = "SELECT delta FROM versions WHERE id = ? AND length(delta) <= ?"
         row = self._one(question, (version_id(session, number), limit))

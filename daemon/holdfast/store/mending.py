@@ -31,6 +31,7 @@ from .packs import (
     PACK_FORMAT,
     PACK_HEADER,
     VERSION_RECORD,
+    open_plain,
     pack_header,
     read_at,
     scan,
@@ -86,7 +87,7 @@ class Trash:
 
 def header_for(path: Path, number: int, kind: int, store_id: bytes) -> bytes:
     """Return the header that a pack had: of those that are possible, the one most like the bytes that are there."""
-    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    fd = open_plain(path, os.O_RDONLY)
     try:
         damaged = read_at(fd, 0, PACK_HEADER.size)
     finally:
@@ -99,7 +100,7 @@ def header_for(path: Path, number: int, kind: int, store_id: bytes) -> bytes:
 
 def holds_records(path: Path) -> int:
     """Return the kind of pack that a file looks like by what lies behind its header, 0 for none."""
-    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    fd = open_plain(path, os.O_RDONLY)
     try:
         records = list(zip(range(50), scan(fd, PACK_HEADER.size, os.fstat(fd).st_size), strict=False))
     finally:
@@ -116,7 +117,7 @@ def restore_header(path: Path, number: int, kind: int, store_id: bytes) -> None:
     """
     header = header_for(path, number, kind, store_id)
     assert header[8:10] in (PACK_FORMAT.to_bytes(2, "little"), COPY_FORMAT.to_bytes(2, "little"))
-    fd = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+    fd = open_plain(path, os.O_RDWR)
     try:
         write_at(fd, [header], 0)
         os.fsync(fd)

@@ -103,7 +103,7 @@ class Timeline:
 
     def copies(self, session: SessionRow, row: VersionRow) -> tuple[Version | None, Version | None]:
         """Return what the catalog and what the log has of a version; None where that is not what was written."""
-        own = self._examine(session, row, self.catalog.delta(session.id, row.number), with_delta=True)
+        own = self._examine(session, row, None, with_delta=True)
         return own, self._second_copy(session, row)
 
     def parts(self, pack: int, offset: int, kind: int) -> VersionParts | None:
