@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.kernel.portable import forms, values
-from holdfast.portable.reading import PLAIN, check_format, check_variables, check_weight, export_in, opened
+from holdfast.portable.reading import check_weight, export_in, opened, plain_in
 
 
 @dataclass
@@ -57,8 +57,7 @@ def read(path: str | os.PathLike[str], *, names: Collection[str] | None = None, 
     file = Path(path)
     with opened(file) as stream:
         if stream.read(1) == b"{":
-            stream.seek(0)
-            return _read_plain(json.load(stream), file.name, names)
+            return _read_plain(plain_in(stream, file.name), names)
         export = export_in(stream, file.name)
         check_weight(export.weight, file.name)
         found = Portable(export.manifest)
@@ -90,9 +89,7 @@ def _take(found: Portable, name: str, told: Mapping[str, Any], data: bytes) -> N
         found.failed[name] = f"its bytes are damaged: {error}"
 
 
-def _read_plain(document: Any, file: str, names: Collection[str] | None) -> Portable:
-    check_format(document, PLAIN, file)
-    check_variables(document, file)
+def _read_plain(document: dict[str, Any], names: Collection[str] | None) -> Portable:
     found = Portable(document)
     for entry in document["variables"]:
         name = entry["name"]

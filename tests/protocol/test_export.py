@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import exports
 import pytest
-from harness import Client, opened
+import pythons
+from harness import Client, RpcError, opened, until_gone
 
-
-@pytest.fixture
-async def daemon(tmp_path: Path) -> AsyncIterator[Client]:
-    folder = tmp_path / "workspace"
-    folder.mkdir()
-    async with opened(folder) as client:
-        yield client
+from holdfast_client import portable
 
 
 async def export(client: Client, name: str, path: str, **more: Any) -> Any:
@@ -97,3 +92,200 @@ async def test_a_session_goes_on_in_another_workspace(daemon: Client, tmp_path: 
         assert newest["parent"] == 1
         await other.request("holdfast/state/undo", other.document("b.py"))
         assert await other.value("b.py", "(n, 'shared' in globals())") == "('goes', False)"
+
+
+async def refused(client: Client, path: Path) -> RpcError:
+    with pytest.raises(RpcError) as caught:
+        await import_(client, "a.py", str(path))
+    return caught.value
+
+
+async def test_what_is_made_to_do_harm_is_refused_and_changes_nothing(daemon: Client, tmp_path: Path) -> None:
+    await daemon.run("a.py", "x = 0")
+    before = await daemon.request("holdfast/state/history", daemon.document("a.py"))
+    for what, (make, detail) in exports.HOSTILE.items():
+        path = tmp_path / "in.holdfast"
+        make(path)
+        error = await refused(daemon, path)
+        assert (error.code, error.data["detail"]) == (-32013, detail), what
+        assert "othing was imported" in error.message
+    assert await daemon.request("holdfast/state/history", daemon.document("a.py")) == before
+    assert await daemon.value("a.py", "x") == "0"
+    assert {entry.name for entry in tmp_path.iterdir()} == {"in.holdfast", "work"}
+    exports.good(path)
+    await import_(daemon, "a.py", str(path))
+    assert await daemon.value("a.py", "x") == "[1, 2, 3]"
+
+
+@pytest.mark.parametrize(
+    "signature", [None, {"signer": "0" * 16, "seal": "00"}, {}], ids=["none", "another's", "empty"]
+)
+async def test_pickles_of_strangers_are_not_loaded_and_all_else_is(
+    daemon: Client, tmp_path: Path, signature: Any
+) -> None:
+    path, mark = tmp_path / "in.holdfast", tmp_path / "mark"
+    exports.with_bomb(path, mark, signature)
+    result = await import_(daemon, "a.py", str(path))
+    assert [(lost["name"], lost["type"]) for lost in result["failed"]] == [("y", "Bomb")]
+    assert "pickle" in result["failed"][0]["reason"] and "trust" in result["failed"][0]["remedy"]
+    assert await daemon.value("a.py", "(x, 'y' in globals())") == "([1, 2, 3], False)"
+    assert not mark.exists()
+    await import_(daemon, "a.py", str(path), trust=True)
+    assert mark.exists()
+
+
+def changed(path: Path, **more: Any) -> None:
+    """Write other things into an export's manifest, and leave its signature."""
+    with zipfile.ZipFile(path) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    told = json.loads(contents.pop("manifest.json"))
+    exports.write(path, {**told, **more}, contents)
+
+
+async def test_an_export_that_was_changed_since_it_was_signed_is_refused(daemon: Client, tmp_path: Path) -> None:
+    await daemon.run("a.py", "x = [1]\ny = x")
+    path = tmp_path / "out.holdfast"
+    await export(daemon, "a.py", str(path))
+    changed(path, counters={"executionCount": 9})
+    await daemon.run("a.py", "x = 0")
+    error = await refused(daemon, path)
+    assert (error.code, error.data["detail"]) == (-32012, "forged")
+    assert await daemon.value("a.py", "(x, y)") == "(0, [1])"
+
+
+async def test_without_pickle_all_but_what_is_marked_comes_and_the_rest_is_named(daemon: Client) -> None:
+    await daemon.run("a.py", "n = 1\nshared = [1]\nalias = shared\ndef double(x): return 2 * x")
+    await export(daemon, "a.py", "out.holdfast")
+    result = await import_(daemon, "b.py", "out.holdfast", pickle=False)
+    assert result["variableCount"] == 1
+    assert sorted(lost["name"] for lost in result["failed"]) == ["alias", "double", "shared"]
+    assert all(lost["reason"] and lost["remedy"] for lost in result["failed"])
+    result = await import_(daemon, "c.py", "out.holdfast", pickle=False, copies=True)
+    assert [lost["name"] for lost in result["failed"]] == ["double"]
+    assert "share nothing" in result["message"]
+    assert await daemon.value("c.py", "(n, shared, alias, shared is alias)") == "(1, [1], [1], False)"
+    found = portable.read(daemon.folder / "out.holdfast", copies=True)
+    assert dict(found) == {
+        "n": 1,
+        "shared": [1],
+        "alias": [1],
+        "double": "def double(x): return 2 * x\n",
+    }
+    assert portable.read(daemon.folder / "out.holdfast").failed.keys() == {"shared", "alias", "double"}
+
+
+async def test_some_names_of_any_version_are_exported_and_imported(daemon: Client) -> None:
+    await daemon.run("a.py", "x, y, z = 1, 2, 3")
+    await daemon.run("a.py", "x = 9")
+    result = await export(daemon, "a.py", "out.holdfast", names=["x", "y"], version=1)
+    assert (result["variableCount"], result["version"]) == (2, 1)
+    await daemon.run("b.py", "y, mine = 0, 0")
+    await import_(daemon, "b.py", "out.holdfast", names=["x"])
+    assert await daemon.value("b.py", "(x, y, mine)") == "(1, 0, 0)"
+    await import_(daemon, "b.py", "out.holdfast", replace=True)
+    assert sorted(await daemon.variables("b.py")) == ["x", "y"]
+    assert len(await daemon.request("holdfast/state/history", daemon.document("b.py"))) == 3
+    for method, params in (("export", {"names": ["no"]}), ("import", {"names": ["no"]}), ("export", {"version": 99})):
+        with pytest.raises(RpcError) as caught:
+            await daemon.request(
+                f"holdfast/state/{method}", {**daemon.document("a.py"), "path": "out.holdfast", **params}
+            )
+        assert caught.value.code == (-32014 if "version" in params else -32602)
+
+
+async def test_an_import_needs_no_kernel_and_is_there_after_kill_nine(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "in.holdfast"
+    exports.good(path)
+    async with opened(folder) as first:
+        await first.run("a.py", "large = bytes(1 << 20)\nx = 0")
+    async with opened(folder) as second:
+        await import_(second, "a.py", str(path))
+        await second.kill()
+    await until_gone(folder)
+    async with opened(folder) as third:
+        assert await third.value("a.py", "(x, len(large))") == "([1, 2, 3], 1048576)"
+
+
+async def test_an_export_appears_whole_and_replaces_nothing_but_exports(daemon: Client) -> None:
+    await daemon.run("a.py", "x = 1")
+    target = daemon.folder / "notes.txt"
+    target.write_text("mine")
+    for path, more, kind in (
+        ("notes.txt", {}, "exists"),
+        ("nowhere/out.holdfast", {}, "badPath"),
+        (".", {}, "badPath"),
+        ("a\0b", {}, "badPath"),
+        ("n" * 300, {}, "badPath"),
+        ("", {}, "badPath"),
+    ):
+        with pytest.raises(RpcError) as caught:
+            await export(daemon, "a.py", path, **more)
+        assert (caught.value.code, caught.value.data["kind"]) == (-32602, kind)
+    assert target.read_text() == "mine"
+    await export(daemon, "a.py", "notes.txt", overwrite=True)
+    await daemon.run("a.py", "x = 2")
+    await export(daemon, "a.py", "notes.txt")
+    assert dict(portable.read(target)) == {"x": 2}
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert {entry.name for entry in daemon.folder.iterdir()} == {".state", "notes.txt"}
+
+
+async def test_an_export_does_not_wait_for_a_cell_and_an_import_is_refused_beside_one(daemon: Client) -> None:
+    await daemon.run("a.py", "import time\nx = 1")
+    await export(daemon, "a.py", "out.holdfast")
+    _, running = daemon.start_request(
+        "holdfast/execute", {**daemon.document("a.py"), "code": "print('begun')\nwhile True: time.sleep(0.01)"}
+    )
+    await daemon.notified("holdfast/output")
+    assert (await export(daemon, "a.py", "out.holdfast"))["variableCount"] == 2
+    error = await refused(daemon, daemon.folder / "out.holdfast")
+    assert error.code == -32015
+    await daemon.request("holdfast/interrupt", daemon.document("a.py"))
+    await running
+
+
+async def test_plain_json_holds_what_json_can_and_is_imported_again(daemon: Client) -> None:
+    await daemon.run("a.py", "n, pair = 2**60, (1, 'ü')\nshared = [1]\nalias = shared\ndef double(x): return 2 * x")
+    result = await export(daemon, "a.py", "out.json")
+    document = json.loads((daemon.folder / "out.json").read_text(encoding="utf-8"))
+    assert (document["format"], result["variableCount"]) == ("holdfast json", 5)
+    told = {entry["name"]: entry for entry in document["variables"]}
+    assert told["n"]["value"] == {"$": "int", "value": str(2**60)}
+    assert told["alias"]["value"] == [1] and "shares" in told["alias"]["reason"]
+    assert "value" not in told["double"] and told["double"]["source"].startswith("def double")
+    assert document["counters"]["executionCount"] == 1 and document["history"][0]["code"].startswith("n, pair")
+    result = await import_(daemon, "b.py", "out.json")
+    assert [lost["name"] for lost in result["failed"]] == ["double"]
+    assert await daemon.value("b.py", "(n == 2**60, pair, shared, shared is alias)") == "(True, (1, 'ü'), [1], False)"
+
+
+async def test_the_runs_and_the_files_that_they_wrote_are_told(daemon: Client) -> None:
+    await daemon.run("a.py", "x = 1")
+    await daemon.run("a.py", "from pathlib import Path\nPath('made.txt').write_text('1')\nx = 2")
+    await export(daemon, "a.py", "out.holdfast")
+    manifest = portable.read(daemon.folder / "out.holdfast").manifest
+    assert [run["version"] for run in manifest["history"]] == [2, 1]
+    assert manifest["files"] == [{"path": "made.txt", "how": "created", "version": 2}]
+
+
+@pytest.mark.skipif(pythons.find("3.10") is None or pythons.find("3.13") is None, reason="needs two more Pythons")
+async def test_an_export_of_one_python_is_imported_into_another_that_has_less(tmp_path: Path) -> None:
+    (here := tmp_path / "here").mkdir()
+    (there := tmp_path / "there").mkdir()
+    async with opened(here) as first:
+        await first.run("a.py", MAKE)
+        await export(first, "a.py", "../full.holdfast")
+    async with opened(here, options={"interpreter": pythons.find("3.10")}) as first:
+        await first.run(
+            "b.py", "class Point: x = 1\ndef double(x): return 2 * x\nshared = [double]\nalias = shared\nn = {1}"
+        )
+        await export(first, "b.py", "../old.holdfast")
+    async with opened(there, options={"interpreter": pythons.find("3.13")}) as second:
+        result = await import_(second, "a.py", "../old.holdfast")
+        assert result["failed"] == []
+        assert await second.value("a.py", "(alias[0](n.pop()), shared is alias, Point.x)") == "(2, True, 1)"
+        result = await import_(second, "a.py", "../full.holdfast", names=["n", "alone", "frame", "pd"])
+        assert await second.value("a.py", "n") == "3"
+        failed = {lost["name"]: lost for lost in result["failed"]}
+        assert failed.keys() == {"alone", "frame", "pd"}
+        assert "numpy" in failed["alone"]["reason"] and "install numpy" in failed["alone"]["remedy"]

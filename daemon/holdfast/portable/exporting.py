@@ -14,7 +14,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast import __version__, protocol
+import attrs
+
+from holdfast import __version__, protocol, stored
 from holdfast.documents import Place
 from holdfast.errors import HoldfastError, InvalidParams, NoVersion
 from holdfast.kernel.portable.exporting import write_member
@@ -30,7 +32,7 @@ from holdfast.portable.reading import (
 )
 from holdfast.portable.scratch import names_in, scratch_kernel
 from holdfast.portable.signing import signature_of
-from holdfast.protocol import Lost
+from holdfast.protocol import FilesWritten, Lost
 from holdfast.saving import lost_entries, lost_list, visible
 from holdfast.store.layout import Layout, OpenPacks
 from holdfast.store.records import ComponentEntry, VersionRecord
@@ -48,7 +50,10 @@ class _Version:
     """What of a version is exported."""
 
     loaded: Loaded
-    history: list[VersionRecord]
+    way: list[VersionRecord]
+    """The versions that led to it, newest first."""
+    files: list[FilesWritten | None]
+    """What the run of each wrote."""
     wanted: list[str]
     alone: list[str]
     failed: list[Lost]
@@ -123,7 +128,10 @@ class Exporting:
             wanted = sorted(name for name in set(params.names) if name in listed)
             failed = [lost for name, lost in skipped.items() if name in params.names]
         alone = [name for name in wanted if len(listed[name].members) == 1]
-        return _Version(loaded, history, wanted, alone, failed)
+        way = list(_way_to(loaded.record, history))
+        runs = [stored.version_of(record) for record in way]
+        await self._house.file_travel.describe(place, runs)
+        return _Version(loaded, way, [run.files for run in runs], wanted, alone, failed)
 
     async def _written(
         self, place: Place, version: _Version, draft: Path, *, plain: bool
@@ -220,8 +228,8 @@ def _manifest(place: Place, version: _Version, answer: dict[str, Any], failed: l
         "groups": [],
         "members": dict(answer["members"]),
         "skipped": lost_entries(failed),
-        "history": [_run(entry) for entry in _way_to(record, version.history)],
-        "files": [],
+        "history": [_run(entry, files) for entry, files in zip(version.way, version.files, strict=True)],
+        "files": _files(version),
     }
 
 
@@ -234,7 +242,19 @@ def _way_to(record: VersionRecord, history: Sequence[VersionRecord]) -> Iterator
             at = entry.parent
 
 
-def _run(record: VersionRecord) -> dict[str, Any]:
+def _files(version: _Version) -> list[dict[str, Any]]:
+    """Return the files that the runs wrote, each as the last of them left it."""
+    found: dict[str, dict[str, Any]] = {}
+    for record, files in zip(version.way, version.files, strict=True):
+        told = {} if files is None else attrs.asdict(files)
+        for how in ("deleted", "changed", "created"):
+            for path in told.get(how, ()):
+                found.setdefault(path, {"path": path, "how": how, "version": record.version})
+    return [found[path] for path in sorted(found)]
+
+
+def _run(record: VersionRecord, files: FilesWritten | None) -> dict[str, Any]:
+    told = {} if files is None else {"files": attrs.asdict(files)}
     return {
         "version": record.version,
         "parent": record.parent,
@@ -245,6 +265,7 @@ def _run(record: VersionRecord) -> dict[str, Any]:
         "executionCount": record.execution_count,
         "duration": record.seconds * 1000,
         "label": record.label,
+        **told,
     }
 
 

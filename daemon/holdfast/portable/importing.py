@@ -15,16 +15,12 @@ from holdfast import protocol
 from holdfast.errors import HoldfastError, InvalidParams, NotTrusted
 from holdfast.portable.exporting import target_of
 from holdfast.portable.reading import (
-    JSON_WEIGHT,
     PIECE,
-    PLAIN,
     Export,
-    check_format,
-    check_variables,
     check_weight,
-    damaged,
     export_in,
     opened,
+    plain_in,
 )
 from holdfast.portable.signing import Signer, is_trusted_signer, signer_of
 from holdfast.protocol import Lost
@@ -312,7 +308,7 @@ def _source(file: BinaryIO, path: Path) -> _Source:
     head = file.read(1)
     file.seek(0)
     if head in (b"{", b" ", b"\n"):
-        return _plain(file, path)
+        return _Plain(path.name, plain_in(file, path.name))
     export = export_in(file, path.name)
     check_weight(export.weight, path.name)
     export.verify()
@@ -325,15 +321,3 @@ def _source(file: BinaryIO, path: Path) -> _Source:
             detail="forged",
         )
     return _Archived(export, signer, path.name)
-
-
-def _plain(file: BinaryIO, path: Path) -> _Plain:
-    size = os.fstat(file.fileno()).st_size
-    check_weight(size * JSON_WEIGHT, path.name)
-    try:
-        document = json.loads(file.read(size))
-    except (ValueError, RecursionError) as error:
-        raise damaged(f"{path.name} is no export of Holdfast ({error}).", "format") from error
-    check_format(document, PLAIN, path.name)
-    check_variables(document, path.name)
-    return _Plain(path.name, document)

@@ -274,6 +274,24 @@ def export_in(file: BinaryIO, name: str) -> Export:
     return Export(archive, infos, name)
 
 
+def plain_in(file: BinaryIO, name: str) -> dict[str, Any]:
+    """Return the plain JSON export that a file is.
+
+    Raises:
+        StateDamaged: it is none.
+    """
+    size = os.fstat(file.fileno()).st_size
+    check_weight(size * JSON_WEIGHT, name)
+    file.seek(0)
+    try:
+        document = json.loads(file.read(size))
+    except (ValueError, RecursionError) as error:
+        raise damaged(f"{name} is no export of Holdfast ({error}).", "format") from error
+    check_format(document, PLAIN, name)
+    check_variables(document, name)
+    return dict(document)
+
+
 def _check(info: zipfile.ZipInfo, name: str) -> None:
     inner = info.filename
     # What `zipfile` has changed in the name (a NUL, another separator) was there to deceive somebody.

@@ -36,8 +36,8 @@ def check(array: Any) -> None:
     from numpy.lib import format as npy
 
     kind = array.dtype
-    if kind.hasobject:
-        raise NotExact("its items are objects")
+    if kind.hasobject or not kind.itemsize:
+        raise NotExact("its items are objects" if kind.hasobject else "its items are nothing")
     try:
         again = npy.descr_to_dtype(npy.dtype_to_descr(kind))
     except (ValueError, TypeError) as error:
@@ -128,8 +128,8 @@ class ArrayIntake:
                 raise ValueError("a shape consists of lengths")
         except (ValueError, TypeError, KeyError, SyntaxError, RecursionError, MemoryError) as error:
             raise Damaged(f"its header says nothing: {error}"[:200]) from error
-        if kind.hasobject:
-            raise Damaged("its items are objects, which only a pickle could hold")
+        if kind.hasobject or not kind.itemsize:
+            raise Damaged("its items are objects, which only a pickle could hold, or nothing")
         count = 1
         for length in shape:
             count *= length
