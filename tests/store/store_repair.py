@@ -41,8 +41,11 @@ def repair(folder: Path, key: bytes = KEY) -> list[tuple[str, str]]:
             for _ in store.salvage(old):
                 pass
     # A listing that was dropped, and a version that was taken out, show what was built on them.
-    for _ in range(2):
+    for _ in range(3):
         with Store.open(folder, key) as store:
-            for undone in store.mend(examined(store)):
+            findings = examined(store)
+            if all(finding.mend is None for finding in findings):
+                break
+            for undone in store.mend(findings):
                 assert undone == []
-    return found(folder, key)
+    return [(finding.problem.kind, finding.problem.what) for finding in findings]

@@ -75,9 +75,30 @@ def test_a_newer_format_is_refused_without_harm(folder: Path) -> None:
     with Store.open(folder, KEY) as store:
         store.commit("a.py", change({"x": b"1"}))
     db = sqlite3.connect(folder / "catalog.sqlite")
-    db.execute(f"PRAGMA user_version = {FORMAT + 1}")
+    with db:
+        db.execute(f"PRAGMA user_version = {FORMAT + 1}")
+        db.execute("UPDATE meta SET value = ? WHERE name = 'format'", (b"%d" % (FORMAT + 1),))
     db.close()
     refused(folder, "newer")
+
+
+@pytest.mark.parametrize("number", [0, 1, 1 << 20])
+def test_damage_to_the_number_of_the_format_is_not_taken_for_another_format(folder: Path, number: int) -> None:
+    with Store.open(folder, KEY) as store:
+        store.commit("a.py", change({"x": b"1"}))
+    db = sqlite3.connect(folder / "catalog.sqlite")
+    db.execute(f"PRAGMA user_version = {number}")
+    db.close()
+    refused(folder, "damaged")
+
+
+def test_a_catalog_that_lost_its_mark_is_damaged_and_not_another_programs(folder: Path) -> None:
+    with Store.open(folder, KEY) as store:
+        store.commit("a.py", change({"x": b"1"}))
+    db = sqlite3.connect(folder / "catalog.sqlite")
+    db.execute("PRAGMA application_id = 7")
+    db.close()
+    refused(folder, "damaged")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .blobs import Location
+from .errors import StoreError
 from .failures import damaged_catalog, translate, translated
 from .ledger import HistoryTables
 from .packs import MAX_RECORD
@@ -43,6 +44,7 @@ SCHEMA = {
     "thinned": "CREATE TABLE thinned (id INTEGER PRIMARY KEY, last INTEGER, at BLOB)",
 }
 """What the catalog has to look like, word for word: triggers or views smuggled in would run inside our transactions."""
+_FORMAT = "format"
 _SINCE_FORMAT_2 = ("listings", "thinned")
 
 
@@ -115,6 +117,7 @@ class Catalog:
             for statement in SCHEMA.values():
                 self._db.execute(statement)
             self._db.execute("INSERT INTO meta VALUES ('store_id', ?), ('created', ?)", (store_id, to_blob(now)))
+            self.note_format()
             if rebuilding:
                 self._db.execute("INSERT INTO meta VALUES ('rebuilding', x'01')")
             self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -127,6 +130,20 @@ class Catalog:
                 for name in _SINCE_FORMAT_2:
                     self._db.execute(SCHEMA[name])
                 self._db.execute(f"PRAGMA user_version = {FORMAT}")
+                self.note_format()
+
+    def note_format(self) -> None:
+        """Write the format down a second time, so that damage to the number is not taken for another format."""
+        if self.meta(_FORMAT) != b"%d" % FORMAT:
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_FORMAT, b"%d" % FORMAT))
+
+    def is_misnumbered(self, form: int) -> bool:
+        """Whether the format is written down twice, and not the same; False where it cannot be told."""
+        try:
+            noted = self.meta(_FORMAT)
+        except StoreError:
+            return False
+        return noted is not None and noted != b"%d" % form
 
     def rebuilt(self) -> None:
         """Everything that the packs hold is in the catalog."""

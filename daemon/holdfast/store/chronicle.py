@@ -89,19 +89,8 @@ class Chronicle:
         if row is None:
             return  # removed meanwhile
         what = f"version {number} of {from_blob(session.key)}"
-        own, copy = self._lenient.copies(session, row)
+        own, copy = self._copies(session, row)
         places = self._inventory.versions.get((uuid, number), [])
-        if own is not None and (own.row.parent != own.parent or bool(own.row.base) != own.is_base):
-            own = None
-        if copy is None or (own is not None and copy.row.digest != own.row.digest):
-            copy = None
-            for place in reversed(places):
-                found = self._lenient.copies(session, row._replace(pack=place[0], offset=place[1]))[1]
-                if found is not None and (own is None or found.row.digest == own.row.digest or found.trusted):
-                    copy = found
-                    break
-        if own is not None and not own.trusted and copy is not None and copy.trusted:
-            own = None
         version = own or copy
         if version is None or version.delta is None:
             self._findings.note(
@@ -125,6 +114,26 @@ class Chronicle:
         self._chain(session, version, what)
         yield
         yield from self._holdings.follow(session, version, version.delta)
+
+    def _copies(self, session: SessionRow, row: VersionRow) -> tuple[Version | None, Version | None]:
+        """Return a version as the catalog has it, if that is sound, and as the log has it, wherever that lies."""
+        own, copy = self._lenient.copies(session, row)
+        if own is not None and (own.row.parent != own.parent or bool(own.row.base) != own.is_base):
+            own = None
+        if copy is None or (own is not None and copy.row.digest != own.row.digest):
+            copy = None
+            for place in reversed(self._inventory.versions.get((session.uuid, row.number), [])):
+                found = self._lenient.copies(session, row._replace(pack=place[0], offset=place[1]))[1]
+                if found is not None and (own is None or found.row.digest == own.row.digest or found.trusted):
+                    copy = found
+                    break
+        if own is not None and not own.trusted and copy is not None and copy.trusted:
+            own = None
+        return own, copy
+
+    def _sound(self, session: SessionRow, row: VersionRow) -> Version | None:
+        own, copy = self._copies(session, row)
+        return own or copy
 
     def _second_copy(self, row: VersionRow, copy: Version | None, what: str, uuid: bytes) -> None:
         if copy is not None and (copy.row.pack, copy.row.offset) == (row.pack, row.offset):
@@ -184,10 +193,14 @@ class Chronicle:
     def _listing(self, session: SessionRow, identity: int) -> Iterator[None]:
         number = identity & 0xFFFFFFFF
         row = self._view.catalog.history.listing(session.id, number)
-        version = self._view.catalog.version(session.id, number)
-        if row is None or version is None:
+        said = self._view.catalog.version(session.id, number)
+        if row is None or said is None:
             return
         self.checked += 1
+        which = self._sound(session, said)
+        if which is None:
+            return  # which is told of with the version
+        version = which.row
         what = f"the listing of version {number} of {from_blob(session.key)}"
         own, copy = self._lenient.listing_copies(session, version, row)
         places = self._inventory.listings.get((session.uuid, number), [])
@@ -218,9 +231,7 @@ class Chronicle:
                 partial(mending.append_listing, self._core, row),
             )
         found = own if own is not None else copy
-        sound = self._lenient.copies(session, version)
-        which = sound[0] or sound[1]
-        if found is not None and which is not None:
+        if found is not None:
             yield from self._holdings.follow(session, which, found)
 
     # ------------------------------------------------------------------ where sessions stand

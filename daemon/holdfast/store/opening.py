@@ -19,6 +19,9 @@ from .recovery import Recovery, store_id_of
 from .seal import Seal
 from .trusts import Trusts
 
+_MAYBE_UNSYNCED = 64
+"""Packs that a daemon which was killed may have written in the second since it last had all of them on the disk."""
+
 
 def open_core(folder: Path, key: bytes, *, create: bool, trusts: Path | None = None) -> Core:
     """Open a state folder.
@@ -67,6 +70,8 @@ def _require_ours(folder: Path) -> None:
     except Damaged as error:
         raise _damaged(folder, "it is not a database") from error
     if seen is not None and not seen[1] and seen[0] != APPLICATION_ID:
+        if store_id_of(folder / PACKS_NAME) is not None:
+            raise _damaged(folder, "it does not say any more that it is one")
         raise _foreign(folder)
 
 
@@ -81,6 +86,8 @@ def _identify(folder: Path, catalog: Catalog) -> bool:
         return True
     if application != APPLICATION_ID:
         raise _foreign(folder)
+    if catalog.is_misnumbered(form):
+        raise _damaged(folder, "it says two different things about its format")
     if form > FORMAT:
         raise StoreUnavailable(
             "newer",
@@ -100,9 +107,12 @@ def _set_up(core: Core) -> None:
     core.short.update(recovery.short)
     with core.writing():
         core.catalog.note_signer(core.seal.key_id, _me(), now(), str(core.packs.folder.parent.absolute()))
+        core.catalog.note_format()
         core.catalog.rebuilt()
     _resume(core.log, LOG, core, recovery)
     _resume(core.bulk, BULK, core, recovery)
+    # Who wrote them may have been killed before they were on the disk; what a catalog says to be synced has to be.
+    core.note_unsynced(sorted(core.catalog.packs())[-_MAYBE_UNSYNCED:])
     remove_retired(core)
 
 

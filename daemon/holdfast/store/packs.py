@@ -155,6 +155,7 @@ class PackFolder:
         self._fds: dict[int, int] = {}
         self._identities: dict[int, tuple[str, int, int]] = {}
         self._removed: set[int] = set()
+        self._settled = False
 
     def path(self, number: int) -> Path:
         """Return the file of a pack."""
@@ -290,6 +291,11 @@ class PackFolder:
                 if number not in self._removed:  # meanwhile
                     raise
         sync_folder(self.folder)
+        if not self._settled:
+            # That the state folder exists at all is in the folder above it.
+            sync_folder(self.folder.parent)
+            sync_folder(self.folder.parent.parent)
+            self._settled = True
 
     def header(self, number: int) -> PackHeader:
         """Return what a pack says about itself.
