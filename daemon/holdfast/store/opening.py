@@ -112,7 +112,7 @@ def _set_up(core: Core) -> None:
     _resume(core.log, LOG, core, recovery)
     _resume(core.bulk, BULK, core, recovery)
     # Who wrote them may have been killed before they were on the disk; what a catalog says to be synced has to be.
-    core.note_unsynced(sorted(core.catalog.packs())[-_MAYBE_UNSYNCED:])
+    core.note_unsynced([n for n in sorted(core.catalog.packs())[-_MAYBE_UNSYNCED:] if _is_readable(core, n)])
     remove_retired(core)
 
 
@@ -133,6 +133,14 @@ def _resume(appender: PackAppender, kind: int, core: Core, recovery: Recovery) -
         except (OSError, StoreError):
             return  # unreadable: a new pack follows it
         appender.resume(number, used)
+
+
+def _is_readable(core: Core, number: int) -> bool:
+    try:
+        core.packs.fd(number)
+    except (OSError, StoreError):
+        return False  # missing or damaged, which whoever reads from it is told
+    return True
 
 
 def _is_copy(core: Core, number: int) -> bool:
