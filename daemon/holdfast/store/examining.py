@@ -13,7 +13,7 @@ from . import mending, metadata
 from .blobs import Location
 from .chronicle import Chronicle
 from .core import Core
-from .errors import Damaged, NoSuchVersion, StoreError, Untrusted
+from .errors import Damaged, NoSuchVersion, StoreError, StoreUnavailable, Untrusted
 from .findings import Findings, LenientPacks, count
 from .folder import SESSIONS_NAME
 from .holdings import Holdings
@@ -153,6 +153,8 @@ class Examiner:
                 return read_pack_header(fd, number, packs.store_id).order
             finally:
                 os.close(fd)
+        except StoreUnavailable:
+            raise  # a newer Holdfast wrote it: nothing of it is damaged
         except (StoreError, OSError):
             self.findings.note(
                 "pack",

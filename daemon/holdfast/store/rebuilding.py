@@ -16,7 +16,7 @@ from . import mending
 from .blobs import Location
 from .catalog import CATALOG_NAME
 from .core import Core
-from .errors import StoreError
+from .errors import Damaged, StoreError, StoreUnavailable
 from .folder import PACKS_NAME, FolderLock, prepare
 from .ledger import ListingRow
 from .mending import Trash
@@ -56,12 +56,12 @@ def _restore_headers(packs: Path) -> None:
     for number in files.numbers():
         try:
             files.header(number)
-        except StoreError:
+        except Damaged:
             kind = mending.holds_records(files.path(number))
             if kind:
                 mending.restore_header(files.path(number), number, kind, store_id)
-        except OSError:
-            continue
+        except (OSError, StoreUnavailable):
+            continue  # not to be read; or of a newer Holdfast, and as it should be
     files.close()
 
 
