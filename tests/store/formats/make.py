@@ -80,7 +80,6 @@ def make(folder: Path) -> None:
             for _ in store.collect():
                 pass
         store.set_head("dir/a.py", 6)
-        store.write_metadata("dir/a.py")
     (folder / "state" / "lock").unlink()
     (folder / "state" / ".gitignore").unlink()
 
