@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from lsprotocol.types import Position, Range
 from pygls.uris import from_fs_path, to_fs_path
@@ -24,6 +24,8 @@ _LANGUAGES = {
 }
 MAX_URI = 1 << 14
 _URI_KEY = "uri:"
+_WINDOW = "holdfast"
+"""The scheme of further windows on a file: ``holdfast:///path/to/analysis.py?name``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,10 @@ class Place:
     @property
     def name(self) -> str:
         """What people call it."""
-        return self.path.name if self.path is not None else self.uri
+        if self.path is None:
+            return self.uri
+        window = unquote(urlsplit(self.uri).query) if self.uri.startswith(f"{_WINDOW}:") else ""
+        return f"{self.path.name}#{window}" if window else self.path.name
 
     @property
     def language_by_suffix(self) -> str:
@@ -62,6 +67,8 @@ def locate(uri: str, folder: Path) -> Place:
         raise InvalidParams(
             f"{uri[:200]!r} has no scheme; a file's URI starts with file://. Nothing was done.", kind="badUri"
         )
+    if parts.scheme == _WINDOW:
+        return _window(uri, folder)
     if parts.scheme != "file":
         return Place(uri, f"{_URI_KEY}{uri}", None)
     # A raw `#` or `?` in a file URI belongs to the file's name: clients that do not encode it mean it so.
@@ -79,6 +86,26 @@ def locate(uri: str, folder: Path) -> Place:
     if is_folder:
         raise InvalidParams(f"{path} is a folder; only files have sessions. Nothing was done.", kind="badUri")
     return Place(uri, key_of(path, folder), path)
+
+
+def _window(uri: str, folder: Path) -> Place:
+    """Return the place of a further window on a file: the file's text and folder, and a session of its own."""
+    parts = urlsplit(uri)
+    name = unquote(parts.query)
+    if not name or parts.netloc:
+        raise InvalidParams(
+            f"{uri[:200]!r} names no window; that is {_WINDOW}:///path/to/file.py?name. Nothing was done.",
+            kind="badUri",
+        )
+    base = locate(f"file://{parts.path}", folder)
+    assert base.path is not None
+    uri = window_uri(base.path, name)
+    return Place(uri, f"{_URI_KEY}{uri}", base.path)
+
+
+def window_uri(path: Path, name: str) -> str:
+    """Return the URI of a further window on a file."""
+    return f"{_WINDOW}{uri_of(path).removeprefix('file')}?{quote(name, safe='')}"
 
 
 def _real_parent(text: str) -> Path:

@@ -93,6 +93,7 @@ class Workspace:
         self.room = RoomRequests(self)
         self.examinations = Examinations(self)
         self._open: dict[str, OpenDocument] = {}
+        self._bases: set[str] = set()
         self._retirements: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -253,6 +254,8 @@ class Workspace:
         if session is None:
             session = self._new_session(place, self.settings, self.clients.tell)
             session.hold_output_while(self.clients.congested)
+            if place.path is not None:
+                self._bases.add(documents.key_of(place.path, self.folder))
             self.sessions[place.key] = session
             self.watcher.watch(place.key)
         return session
@@ -355,7 +358,7 @@ class Workspace:
         self.clients.tell(WINDOW_SHOW_MESSAGE, ShowMessageParams(MessageType.Warning, message))
 
     def _is_document(self, key: str) -> bool:
-        return key in self._open or key in self.sessions
+        return key in self._open or key in self.sessions or key in self._bases
 
     def _run_of(self, key: str, version: int) -> str:
         store = self.archive.existing()

@@ -115,6 +115,28 @@ async def test_there_is_nothing_before_the_first_version(daemon: Client) -> None
     assert await daemon.value("a.py", "x") == "1"
 
 
+async def test_another_window_on_the_same_file_has_variables_of_its_own(folder: Path) -> None:
+    (folder / "my a.py").write_text("# %%\nx.append(__file__[-6:])\n")
+    async with opened(folder) as client:
+        window = client.uri("my a.py").replace("file://", "holdfast://") + "?second"
+        await client.run("my a.py", "x = []")
+        await client.run("my a.py", "x = [0]")
+        params = {**client.document("my a.py"), "version": 1, "to": window}
+        session = await client.request("holdfast/state/branch", params)
+        assert session["textDocument"]["uri"] == window
+        await client.run(window, cell={"index": 0})
+        assert await client.value(window, "x") == "['y a.py']"
+        assert await client.value("my a.py", "x") == "[0]"
+        client.process.kill()
+        await client.process.wait()
+    await until_gone(folder)
+    async with opened(folder) as client:
+        assert await client.value(window, "x") == "['y a.py']"
+        for wrong in (window.partition("?")[0], "holdfast://host/a.py?b"):
+            with pytest.raises(RpcError, match="names no window"):
+                await client.run(wrong, "1")
+
+
 async def test_undo_is_refused_while_a_cell_runs(daemon: Client) -> None:
     await daemon.run("a.py", "x = 1")
     await daemon.run("a.py", "x = 2")

@@ -67,8 +67,12 @@ async def _status(folder: Path, as_json: bool) -> int:
 
 
 def _name(uri: str, folder: Path) -> str:
-    path = Path(unquote(urlsplit(uri).path))
-    return str(path.relative_to(folder)) if path.is_relative_to(folder) else uri
+    parts = urlsplit(uri)
+    path = Path(unquote(parts.path))
+    if not path.is_relative_to(folder):
+        return uri
+    window = f"#{unquote(parts.query)}" if parts.scheme == "holdfast" else ""
+    return f"{path.relative_to(folder)}{window}"
 
 
 @click.command(epilog=EPILOG)

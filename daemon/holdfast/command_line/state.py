@@ -198,16 +198,19 @@ async def _why(target: Target, name: str, as_json: bool) -> int:
 @json_option
 @folder_option
 def branch(file: str, new: str, version: int | None, as_json: bool, folder: Path | None) -> None:
-    """Let the file NEW start with the variables of FILE; both go on side by side."""
+    """Let the file NEW start with the variables of FILE; both go on side by side.
+
+    NEW may be FILE#NAME: another window on the same file, with variables of its own.
+    """
     perform(_branch(Target.parse(file, folder), Target.parse(new, folder), version, as_json), as_json=as_json)
 
 
 async def _branch(target: Target, new: Target, version: int | None, as_json: bool) -> int:
-    session = await ask(target, "holdfast/state/branch", to=new.path.as_uri(), version=version)
+    session = await ask(target, "holdfast/state/branch", to=new.uri, version=version)
     if as_json:
         print_json(session)
     else:
-        click.echo(f"{new.path.name} starts with the variables of {target.path.name}.")
+        click.echo(f"{new.name} starts with the variables of {target.name}.")
     return Exit.OK
 
 

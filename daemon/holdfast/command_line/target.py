@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import click
 
@@ -21,31 +22,48 @@ from holdfast_client.errors import HoldfastError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+_WINDOW = re.compile(r"(?P<file>.+)#(?P<window>[^/\\#]+)")
 _WITH_CELL = re.compile(r"(?P<file>.+):(?P<cell>\d+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A document and its workspace; `cell` counts from 1, as people do."""
+    """A document and its workspace; `cell` counts from 1, as people do; `window` names a further window on the file."""
 
     path: Path
     folder: Path
     cell: int | None = None
+    window: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.path.name if self.window is None else f"{self.path.name}#{self.window}"
+
+    @property
+    def uri(self) -> str:
+        """The document's URI."""
+        if self.window is None:
+            return self.path.as_uri()
+        return f"holdfast{self.path.as_uri().removeprefix('file')}?{quote(self.window, safe='')}"
 
     @property
     def params(self) -> dict[str, Any]:
         """The ``textDocument`` member of a request about the document."""
-        return {"textDocument": {"uri": self.path.as_uri()}}
+        return {"textDocument": {"uri": self.uri}}
 
     @classmethod
     def parse(cls, text: str, folder: Path | None, *, with_cell: bool = False) -> Target:
-        """Read ``FILE`` or ``FILE:CELL``."""
+        """Read ``FILE``, ``FILE#WINDOW``, or either with ``:CELL``."""
         match = _WITH_CELL.fullmatch(text) if with_cell and not Path(text).exists() else None
-        path = Path(match["file"] if match else text).absolute()
+        text = match["file"] if match else text
+        window = _WINDOW.fullmatch(text) if not Path(text).exists() else None
+        path = Path(window["file"] if window else text).absolute()
         return cls(
             path=path,
             folder=folder.absolute() if folder else endpoint.find_workspace(path),
             cell=int(match["cell"]) if match else None,
+            window=window["window"] if window else None,
         )
 
     def must_exist(self) -> Target:
