@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import IO, cast
 
+from holdfast.endpoint import peer_of
 from holdfast.framing import Body, Noise, Parser, encode
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ class Connection(asyncio.Protocol):
         on_message: Called with each message and with noise, in order.
         on_close: Called once, when the client is gone.
         on_writable: Called when a client that did not keep up does again.
+        is_welcome: Asked when the connection is there; if not, it is closed and nothing of it is read.
     """
 
     def __init__(
@@ -35,7 +37,9 @@ class Connection(asyncio.Protocol):
         on_message: Callable[[Connection, Body | Noise], None],
         on_close: Callable[[Connection], None],
         on_writable: Callable[[], None] = lambda: None,
+        is_welcome: Callable[[Connection], bool] = lambda connection: True,
     ) -> None:
+        self._is_welcome = is_welcome
         self._on_message = on_message
         self._on_close = on_close
         self._on_writable = on_writable
@@ -56,9 +60,13 @@ class Connection(asyncio.Protocol):
             self._writer.set_write_buffer_limits(HIGH_WATER, LOW_WATER)
         if hasattr(transport, "pause_reading"):
             self._reader = cast(asyncio.ReadTransport, transport)
+        if not self._is_welcome(self):
+            self._lost()
 
     def data_received(self, data: bytes) -> None:
         """Cut what arrived into messages."""
+        if self.closed.is_set():
+            return
         for item in self._parser.feed(data):
             if self.closed.is_set():
                 return
@@ -88,6 +96,16 @@ class Connection(asyncio.Protocol):
         self._on_writable()
 
     # ------------------------------------------------------------------ our side
+
+    def accept_up_to(self, size: int) -> None:
+        """Take no message from now on that is larger."""
+        self._parser.limit = size
+
+    @property
+    def peer(self) -> int | None:
+        """The user at the other end of a Unix socket; None where the system does not say."""
+        sock = None if self._writer is None else self._writer.get_extra_info("socket")
+        return None if sock is None else peer_of(sock)
 
     @property
     def paused_for(self) -> float:

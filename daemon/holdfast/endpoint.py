@@ -15,6 +15,7 @@ import os
 import secrets
 import socket
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,11 @@ else:
 
 START_TIMEOUT = 30.0
 """Seconds a daemon may take from its start until it listens."""
+_CREDENTIALS = struct.Struct("3i")
+"""What Linux says of a peer: process, user, group."""
+_LOCAL_PEERCRED = 1
+_XUCRED = struct.Struct("=IIh2x16I")
+"""What macOS says: version, user, and groups."""
 LIMIT = 1 << 20
 """Read-ahead of stream readers towards the daemon, in bytes."""
 
@@ -278,6 +284,22 @@ def connect_socket(endpoint: Endpoint) -> socket.socket:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.sendall(f"Holdfast-Token: {endpoint.token}\r\n".encode("ascii"))
     return sock
+
+
+def peer_of(sock: socket.socket) -> int | None:
+    """Return the user at the other end of a Unix socket; None where the system does not say."""
+    if sock.family != getattr(socket, "AF_UNIX", None):
+        return None
+    try:
+        if hasattr(socket, "SO_PEERCRED"):
+            told = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+            return int(_CREDENTIALS.unpack(told)[1])
+        if sys.platform == "darwin" or "bsd" in sys.platform:
+            told = sock.getsockopt(0, _LOCAL_PEERCRED, _XUCRED.size)
+            return int(_XUCRED.unpack(told)[1])
+    except (OSError, struct.error):
+        return None
+    return None
 
 
 async def open_streams(folder: Path, *, start_daemon: bool = True) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

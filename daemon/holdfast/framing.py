@@ -36,11 +36,18 @@ def encode(content: bytes) -> bytes:
 
 
 class Parser:
-    """Feed it what arrives; it yields the messages, and `Noise` where there was something else."""
+    """Feed it what arrives; it yields the messages, and `Noise` where there was something else.
+
+    Attributes:
+        limit: bytes of the largest message that is taken.
+    """
 
     def __init__(self) -> None:
+        self.limit = MAX_MESSAGE
         self._pending = bytearray()
         self._headers: dict[str, str] = {}
+        self._read = 0
+        """Bytes of the headers that are being read."""
         self._wanted: int | None = None
 
     def feed(self, received: bytes) -> Iterator[Body | Noise]:
@@ -72,6 +79,10 @@ class Parser:
                 return None
             line = bytes(self._pending[:end]).rstrip(b"\r")
             del self._pending[: end + 1]
+            self._read = self._read + len(line) if line else 0
+            if self._read > MAX_HEADERS:
+                self._headers, self._read = {}, 0
+                return Noise("the headers of a message have no end")
             if line:
                 name, colon, value = line.partition(b":")
                 if not colon or not name.strip().replace(b"-", b"").isalnum():
@@ -86,7 +97,7 @@ class Parser:
                 self._headers = {}
                 return Noise("a message has no Content-Length")
             length = self._headers["content-length"]
-            if not (length.isascii() and length.isdigit()) or int(length) > MAX_MESSAGE:
+            if not (length.isascii() and length.isdigit() and len(length) < 20) or int(length) > self.limit:
                 self._headers = {}
                 # Without a length there is no telling where the next message starts.
                 return Noise(

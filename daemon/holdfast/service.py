@@ -22,7 +22,7 @@ from holdfast.connection import Connection, attach_stdio
 from holdfast.documents import path_of_uri
 from holdfast.endpoint import Claim, Endpoint, EndpointError
 from holdfast.errors import InvalidParams
-from holdfast.framing import Body, Noise
+from holdfast.framing import MAX_MESSAGE, Body, Noise
 from holdfast.server import HoldfastServer
 from holdfast.settings import Settings
 from holdfast.workspace import Workspace, real_folder
@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 IDLE_TIMEOUT = 4 * 3600.0
 """Seconds without clients and without running cells after which a background daemon ends; its state is on the disk."""
 IDLE_LOOK = 1.0
+FIRST_MESSAGE = 1 << 20
+"""Bytes that somebody may send over TCP who has not shown the token yet."""
 CLAIM_TIMEOUT = 10.0
 """Seconds to wait for a daemon that holds the workspace but does not listen: it is starting, or just ending."""
 
@@ -93,12 +95,27 @@ class Service:
         return server
 
     def _welcome(self) -> Connection:
+        """Over a Unix socket the system says who comes; the socket's mode keeps others out where it does not."""
+        server: HoldfastServer | None = None
+
         def route(connection: Connection, item: Body | Noise) -> None:
+            assert server is not None
             server.received(connection, item)
 
-        connection = Connection(route, lambda closed: server.disconnected(closed), self.workspace.clients.caught_up)
-        server = self.serve(connection)
-        return connection
+        def is_welcome(connection: Connection) -> bool:
+            nonlocal server
+            peer = connection.peer
+            if peer is not None and peer not in (os.getuid(), 0):
+                logger.warning("a connection of another user (%s) was refused", peer)
+                return False
+            server = self.serve(connection)
+            return True
+
+        def gone(connection: Connection) -> None:
+            if server is not None:
+                server.disconnected(connection)
+
+        return Connection(route, gone, self.workspace.clients.caught_up, is_welcome)
 
     def _welcome_with_token(self) -> Connection:
         """Over TCP a client's first message has to carry the token, as a header or in its `initializationOptions`."""
@@ -108,7 +125,7 @@ class Service:
             nonlocal server
             if server is None:
                 if not isinstance(item, Body) or not hmac.compare_digest(
-                    _token_of(item).encode(), (self._token or "").encode()
+                    _token_of(item).encode("utf-8", "surrogatepass"), (self._token or "").encode()
                 ):
                     error = {
                         "code": -32600,
@@ -117,6 +134,7 @@ class Service:
                     connection.send(json.dumps({"jsonrpc": "2.0", "id": None, "error": error}).encode())
                     connection.close()
                     return
+                connection.accept_up_to(MAX_MESSAGE)
                 server = self.serve(connection)
             server.received(connection, item)
 
@@ -124,7 +142,9 @@ class Service:
             if server is not None:
                 server.disconnected(connection)
 
-        return Connection(route, gone, self.workspace.clients.caught_up)
+        connection = Connection(route, gone, self.workspace.clients.caught_up)
+        connection.accept_up_to(FIRST_MESSAGE)
+        return connection
 
     async def wait_until_idle(self, timeout: float) -> None:
         """Return when nobody was connected and nothing ran for `timeout` seconds, or the workspace's folder is gone."""
