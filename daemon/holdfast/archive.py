@@ -78,6 +78,14 @@ class Archive:
             trusts = config_folder() / TRUST_NAME
             self._store = Store.open(self.folder, load_key(), create=create, trusts=trusts)
             self.generation += 1
+            others = self._store.shared_with
+            if others is not None:
+                logger.warning(
+                    "%s: %s. What they change is found and never unpickled, and restores are slower for it; "
+                    "`chmod 700` keeps others out",
+                    self.folder,
+                    others,
+                )
         return self._store
 
     def current(self) -> Store:

@@ -302,6 +302,8 @@ def load(
     loaded = Loaded(record, entries, kept=kept)
     loaded.on_rotten = lambda digest: _tell(store, digest)
     remote: dict[int, bool] = {}
+    # What is mapped is compared later: not what others made, nor where others write.
+    maps = ours and store.shared_with is None
     left = AT_ONCE
     # What changed last is what will probably be needed first.
     order = sorted(loaded.entries.values(), key=lambda entry: -entry.since)
@@ -310,7 +312,7 @@ def load(
         if entry.id in kept:
             continue
         try:
-            planned = _plan(store, entry, loaded.packs, remote if ours else None)
+            planned = _plan(store, entry, loaded.packs, remote if maps else None)
             hidden = len(visible(entry.members)) < len(entry.members)
             wanted = names is None or not names_of(entry).isdisjoint(names)
             if hidden or (wanted and planned.size <= min(SMALL, left)):

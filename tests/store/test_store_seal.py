@@ -41,6 +41,29 @@ def test_a_key_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o600
 
 
+@pytest.mark.skipif(os.name != "posix", reason="file modes")
+def test_a_folder_in_which_others_could_exchange_the_key_is_closed_to_them(tmp_path: Path) -> None:
+    load_key(tmp_path / "c")
+    (tmp_path / "c").chmod(0o777)
+    load_key(tmp_path / "c")
+    assert stat.S_IMODE((tmp_path / "c").stat().st_mode) == 0o755
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only the administrator can give files away")
+@pytest.mark.parametrize("part", ["key", "."])
+def test_a_key_of_another_user_is_not_used(tmp_path: Path, part: str) -> None:
+    load_key(tmp_path / "c")
+    os.chown(tmp_path / "c" / part, 65534, 65534)
+    with pytest.raises(StoreUnavailable, match="belongs to another user"):
+        load_key(tmp_path / "c")
+
+
+def test_a_pipe_in_the_place_of_the_key_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "key")
+    with pytest.raises(StoreUnavailable, match="does not hold a Holdfast key"):
+        load_key(tmp_path)
+
+
 def test_many_first_starts_at_once_agree_on_one_key(tmp_path: Path) -> None:
     keys: list[bytes] = []
     threads = [threading.Thread(target=lambda: keys.append(load_key(tmp_path / "c"))) for _ in range(16)]

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from store_making import KEY, OTHER_KEY, change, streams
 
+from holdfast.loading import load
 from holdfast.store.errors import Damaged, NoSuchVersion, SaveFailed, StoreUnavailable, Untrusted
+from holdfast.store.records import Change, ComponentContent
 from holdfast.store.seal import Seal
 from holdfast.store.store import Store
 
@@ -212,3 +214,27 @@ def test_bytes_that_are_changed_after_they_were_trusted_are_damaged(folder: Path
     pack.write_bytes(data)
     with Store.open(folder, KEY, trusts=trusts) as store, pytest.raises(Damaged):
         store.read(entry)
+
+
+def mapped(store: Store) -> list[str]:
+    """Return the components of which a kernel would map something."""
+    loaded = load(store, "a.py", None)
+    assert loaded is not None
+    loaded.release("kernel")
+    loaded.release("verification")
+    return [described["id"] for described in loaded.components if "maps" in described]
+
+
+def test_what_others_made_or_can_write_to_is_compared_before_it_is_used(folder: Path, trusts: Path) -> None:
+    large = ComponentContent("x", ("x",), "f", b"stream", [os.urandom(17 << 20)], {})
+    with Store.open(folder, OTHER_KEY) as store:
+        store.commit("a.py", Change(code="x", changed=[large]))
+        assert mapped(store) == ["x"]
+        folder.chmod(0o770)
+        assert store.shared_with == "a group may write to it"
+        assert mapped(store) == []
+        folder.chmod(0o700)
+        assert mapped(store) == ["x"]
+    with Store.open(folder, KEY, trusts=trusts) as store:
+        store.trust("a.py")
+        assert mapped(store) == []

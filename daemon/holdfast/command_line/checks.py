@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from holdfast import endpoint
 from holdfast.store.catalog import APPLICATION_ID, CATALOG_NAME, FORMAT
+from holdfast.store.folder import who_else_writes
 from holdfast.store.seal import KEY_NAME, KEY_SIZE, config_folder
 from holdfast.words import size
 
@@ -116,6 +117,9 @@ def state_folder(folder: Path) -> list[Finding]:
     findings = []
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         findings.append(Finding("state", "problem", f"{folder} is not writable for you", f"chmod u+rwx {folder}"))
+    elif (others := who_else_writes(folder)) is not None:
+        text = f"{folder}: {others}; what they change is found and never unpickled, but they can take state away"
+        findings.append(Finding("state", "note", text, f"Make it yours alone: chmod 700 {folder}"))
     elif os.name == "posix" and stat.S_IMODE(folder.stat().st_mode) & 0o077:
         findings.append(Finding("state", "note", f"others may look into {folder}", f"chmod 700 {folder}"))
     else:
@@ -180,6 +184,11 @@ def key() -> Finding:
         return Finding("key", "problem", text, "Put it back from a backup; saved state is verified with it.")
     if os.name == "posix" and stat.S_IMODE(status.st_mode) & 0o077:
         return Finding("key", "problem", f"others may read {path}", f"chmod 600 {path}")
+    for part in (path.parent, path):
+        about = part.stat()
+        if os.name == "posix" and (about.st_uid not in (os.geteuid(), 0) or about.st_mode & 0o022):
+            text = f"others may exchange {part}, and sign what runs code as you"
+            return Finding("key", "problem", text, f"chown {os.geteuid()} {part}; chmod go-w {part}")
     return Finding("key", "ok", str(path))
 
 

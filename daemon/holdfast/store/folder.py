@@ -141,6 +141,21 @@ def furnish(folder: Path) -> None:
         raise _unusable(folder, error) from error
 
 
+def who_else_writes(folder: Path) -> str | None:
+    """Say who else can write to a state folder; None if nobody can, or the system does not tell."""
+    if os.name != "posix":
+        return None
+    try:
+        status = folder.lstat()
+    except OSError:
+        return None
+    if status.st_uid != os.geteuid():
+        return f"it belongs to another user (number {status.st_uid})"
+    if status.st_mode & stat.S_IWOTH:
+        return "everybody may write to it"
+    return "a group may write to it" if status.st_mode & stat.S_IWGRP else None
+
+
 def absent(folder: Path) -> StoreUnavailable:
     """Return the error for no state."""
     return StoreUnavailable("absent", f"There is no saved state in {folder}. Running a cell saves the first.")

@@ -61,6 +61,7 @@ def load_key(folder: Path | None = None) -> bytes:
     path = folder / KEY_NAME
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _secure(folder)
         with contextlib.suppress(FileExistsError):
             if not path.exists():
                 _create(path)
@@ -71,6 +72,30 @@ def load_key(folder: Path | None = None) -> bytes:
             f"The key that signs saved state, {path}, cannot be used ({error.strerror or error}). Nothing was read or "
             f"saved. Make the folder readable and writable for you, or point HOLDFAST_CONFIG_DIR at one that is.",
         ) from error
+
+
+def _secure(folder: Path) -> None:
+    """See to it that nobody else can exchange the key.
+
+    Raises:
+        OSError: the folder's mode cannot be corrected.
+        StoreUnavailable: kind ``key``; it is somebody else's.
+    """
+    if os.name != "posix":
+        return
+    status = folder.stat()
+    _require_own(folder, status)
+    if status.st_mode & 0o022:
+        folder.chmod(stat.S_IMODE(status.st_mode) & ~0o022)
+
+
+def _require_own(path: Path, status: os.stat_result) -> None:
+    if os.name == "posix" and status.st_uid not in (os.geteuid(), 0):
+        raise StoreUnavailable(
+            "key",
+            f"{path} belongs to another user, who could sign state that runs code as you. Nothing was read or saved. "
+            f"Make it yours (chown), or point HOLDFAST_CONFIG_DIR at a folder of yours.",
+        )
 
 
 def _create(path: Path) -> None:
@@ -98,11 +123,13 @@ def _create(path: Path) -> None:
 
 
 def _read(path: Path) -> bytes:
-    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
     fd = os.open(path, flags)
     try:
-        key = os.read(fd, KEY_SIZE + 1)
-        mode = os.fstat(fd).st_mode
+        status = os.fstat(fd)
+        _require_own(path, status)
+        key = os.read(fd, KEY_SIZE + 1) if stat.S_ISREG(status.st_mode) else b""
+        mode = status.st_mode
         if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
             # Others could have read it, which cannot be undone; they shall not read it from now on.
             os.fchmod(fd, 0o600)

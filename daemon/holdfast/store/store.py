@@ -14,7 +14,7 @@ from .checking import problems
 from .committing import Committer
 from .core import Core
 from .errors import Damaged, NoSuchVersion, SaveFailed, StoreError
-from .folder import SESSIONS_NAME
+from .folder import SESSIONS_NAME, who_else_writes
 from .keeping import Keeping
 from .layout import Layout, OpenPacks, layout_of
 from .opening import open_core
@@ -237,6 +237,11 @@ class Store(Keeping, Trusting):
             if version is None:
                 self._core.timeline.verify_position(session)
             return self._core.timeline.listing(session, self._number(session, version))
+
+    @property
+    def shared_with(self) -> str | None:
+        """Who else can write to the folder, in words; None if nobody is known to."""
+        return who_else_writes(self.folder)
 
     def sealed(self, key: str, version: int | None = None) -> Sealed:
         """Return what `version` and `listing` do, both of the very bytes that were verified.
