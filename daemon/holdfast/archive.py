@@ -45,10 +45,19 @@ class Archive:
         folder: The `.state` folder.
         on_lost: Called with a reason when the folder was removed under us, or replaced (the second argument).
         on_conflict: Called with a reason when another process wrote to it.
+        inside: The folder is one inside of the `.state` folder.
     """
 
-    def __init__(self, folder: Path, on_lost: Callable[[str, bool], None], on_conflict: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        on_lost: Callable[[str, bool], None],
+        on_conflict: Callable[[str], None],
+        *,
+        inside: bool = False,
+    ) -> None:
         self.folder = folder
+        self._inside = inside
         self.generation = 0
         self._on_lost = on_lost
         self._on_conflict = on_conflict
@@ -76,7 +85,8 @@ class Archive:
             self._lose("it was removed or replaced")
         if self._store is None:
             trusts = config_folder() / TRUST_NAME
-            self._store = Store.open(self.folder, load_key(), create=create, trusts=trusts)
+            within = self.folder.parent if self._inside else None
+            self._store = Store.open(self.folder, load_key(), create=create, trusts=trusts, within=within)
             self.generation += 1
             others = self._store.shared_with
             if others is not None:

@@ -352,6 +352,18 @@ def test_doctor_finds_nothing_wrong_here_and_names_a_state_that_is_a_file(worksp
     assert problem["name"] == "state" and problem["remedy"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="file modes")
+def test_doctor_says_who_else_could_write_to_state_and_key(script: Path) -> None:
+    holdfast("run", "a.py", cwd=script.parent)
+    holdfast("stop", cwd=script.parent)
+    config = Path(os.environ["HOLDFAST_CONFIG_DIR"])
+    (script.parent / ".state").chmod(0o777)
+    config.chmod(0o770)
+    checks = {check["name"]: check for check in document(holdfast("doctor", "--json", cwd=script.parent))["checks"]}
+    assert checks["state"]["level"] == "note" and "everybody may write" in checks["state"]["message"]
+    assert checks["key"]["level"] == "problem" and "exchange" in checks["key"]["message"]
+
+
 def test_doctor_sees_a_running_daemon(script: Path) -> None:
     holdfast("run", "a.py", cwd=script.parent)
     checks = document(holdfast("doctor", "--json", cwd=script.parent))["checks"]

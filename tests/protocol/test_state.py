@@ -273,11 +273,14 @@ async def test_a_state_folder_that_cannot_be_used_fails_the_save_and_not_the_run
         assert sorted(run["state"]["changed"]) == ["x", "y"]
 
 
-async def test_a_state_folder_that_is_a_link_to_elsewhere_is_not_followed(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("track_files", [False, True])
+async def test_a_state_folder_that_is_a_link_to_elsewhere_is_not_followed(
+    folder: Path, tmp_path: Path, track_files: bool
+) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (folder / ".state").symlink_to(elsewhere)
-    async with opened(folder) as client:
+    async with opened(folder, options={"trackFiles": track_files}) as client:
         run = await client.run("a.py", "x = 1")
         assert run["status"] == "ok"
         assert run["state"]["status"] == "failed"

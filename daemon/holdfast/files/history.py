@@ -70,7 +70,7 @@ class FileHistory:
         self._told_too_many = False
         self.standing: dict[str, int] = {}
         state_folder = folder / settings.state_folder
-        self.archive = Archive(state_folder / SUBFOLDER, lambda *_: self._contents.forget(), logger.info)
+        self.archive = Archive(state_folder / SUBFOLDER, lambda *_: self._contents.forget(), logger.info, inside=True)
         self._use(state_folder)
 
     def _use(self, state_folder: Path) -> None:

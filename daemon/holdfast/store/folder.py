@@ -25,12 +25,22 @@ _OURS = (CATALOG_NAME, PACKS_NAME, SESSIONS_NAME, LOCK_NAME, TRASH_NAME, ".gitig
 """What may lie in a folder without a catalog that we still take for ours; others' folders are left alone."""
 
 
-def prepare(folder: Path, *, create: bool) -> None:
+def prepare(folder: Path, *, create: bool, within: Path | None = None) -> None:
     """Check the folder, or make it.
+
+    Args:
+        folder: the folder.
+        create: make it if it is not there.
+        within: the state folder, if this is one inside of it.
 
     Raises:
         StoreUnavailable: it cannot be used; nothing in it was changed.
     """
+    if within is not None:
+        if within.is_symlink():
+            raise _link(within)
+        if create and not within.exists():
+            _make(within)
     try:
         status = folder.lstat()
     except FileNotFoundError:
@@ -41,11 +51,7 @@ def prepare(folder: Path, *, create: bool) -> None:
     except OSError as error:
         raise _unusable(folder, error) from error
     if stat.S_ISLNK(status.st_mode):
-        raise StoreUnavailable(
-            "symlink",
-            f"{folder} is a symbolic link; state is not written through links, which may lead anywhere. Nothing was "
-            f"saved. Replace it by a folder, or set stateFolder to where the state shall be kept.",
-        )
+        raise _link(folder)
     if not stat.S_ISDIR(status.st_mode):
         raise StoreUnavailable(
             "not_a_folder",
@@ -53,6 +59,14 @@ def prepare(folder: Path, *, create: bool) -> None:
             f"the file away, or set stateFolder to another place.",
         )
     _check_contents(folder, create)
+
+
+def _link(folder: Path) -> StoreUnavailable:
+    return StoreUnavailable(
+        "symlink",
+        f"{folder} is a symbolic link; state is not written through links, which may lead anywhere. Nothing was "
+        f"saved. Replace it by a folder, or set stateFolder to where the state shall be kept.",
+    )
 
 
 def _check_contents(folder: Path, create: bool) -> None:

@@ -23,13 +23,15 @@ _MAYBE_UNSYNCED = 64
 """Packs that a daemon which was killed may have written in the second since it last had all of them on the disk."""
 
 
-def open_core(folder: Path, key: bytes, *, create: bool, trusts: Path | None = None) -> Core:
+def open_core(
+    folder: Path, key: bytes, *, create: bool, trusts: Path | None = None, within: Path | None = None
+) -> Core:
     """Open a state folder.
 
     Raises:
         StoreUnavailable: it cannot be used as it is.
     """
-    prepare(folder, create=create)
+    prepare(folder, create=create, within=within)
     # Nothing is written, not even the lock, before the folder is known to be ours.
     _require_ours(folder)
     with contextlib.ExitStack() as undo:

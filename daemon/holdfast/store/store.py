@@ -44,7 +44,9 @@ class Store(Keeping, Trusting):
         self._places = Places(core)
 
     @classmethod
-    def open(cls, folder: Path, key: bytes, *, create: bool = True, trusts: Path | None = None) -> Self:
+    def open(
+        cls, folder: Path, key: bytes, *, create: bool = True, trusts: Path | None = None, within: Path | None = None
+    ) -> Self:
         """Open a state folder, and bring in order what a killed writer left.
 
         Args:
@@ -52,11 +54,12 @@ class Store(Keeping, Trusting):
             key: the user's key, `seal.load_key()`.
             create: make the folder and an empty store if there is none.
             trusts: where it is noted what the user said of the state of others; None: all of it is refused.
+            within: the state folder, if this is one inside of it.
 
         Raises:
             StoreUnavailable: it cannot be used as it is; nothing in it was changed.
         """
-        return cls(folder, open_core(folder, key, create=create, trusts=trusts))
+        return cls(folder, open_core(folder, key, create=create, trusts=trusts, within=within))
 
     # ------------------------------------------------------------------ writing versions
 
