@@ -7,6 +7,7 @@ import datetime
 import json
 import math
 import struct
+import sys
 import uuid
 import zoneinfo
 from collections import OrderedDict
@@ -211,6 +212,29 @@ def test_a_table_comes_back_as_it_is(table: Any) -> None:
     test(back, table, check_freq=True)
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        FRAME[["n", "text"]],
+        FRAME[["n"]].set_index(pandas.date_range("2020", periods=3, name="day")),
+        FRAME["text"],
+        pandas.Series([1, None], dtype="Int64", name=3),
+        pandas.DataFrame([[1, 2.5]], columns=["a", "a"]),
+        pandas.DataFrame({"any": pandas.Series(["a", None, 2**70], dtype=object)}),
+    ],
+    ids=["frame", "index", "texts", "missing", "same names", "objects"],
+)
+def test_a_table_has_an_open_form_where_there_is_no_pyarrow(table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    told = forms.tell(table)
+    assert told.form == "columns"
+    back = forms.read(told.form, told.details, forms.written(told))
+    test = pandas.testing.assert_frame_equal if table.ndim == 2 else pandas.testing.assert_series_equal
+    test(back, table, check_freq=True)
+    with pytest.raises(NotExact):
+        forms.tell(FRAME)
+
+
 def _npy(header: str, data: bytes = b"") -> bytes:
     return arrays.MAGIC + b"\x01\x00" + struct.pack("<H", len(header)) + header.encode() + data
 
@@ -229,6 +253,8 @@ def _npy(header: str, data: bytes = b"") -> bytes:
         ("npy", {}, b""),
         ("arrow", {"kind": "pandas.DataFrame"}, b"ARROW1\0\0" * 9),
         ("arrow", {"kind": "os.system"}, b""),
+        ("columns", {"kind": "pandas.DataFrame"}, b'{"index": {"name": null, "range": [0]}}'),
+        ("columns", {"kind": "pandas.Series"}, b'{"index": {"name": null, "dtype": "O", "base64": "AAAA"}}'),
         ("bytes", {"kind": "code"}, b""),
         ("pickle", {}, b"\x80\x05N."),
         ("exec", {}, b""),

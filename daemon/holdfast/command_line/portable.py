@@ -68,6 +68,18 @@ async def _transfer(target: Target, method: str, path: Path, as_json: bool, **mo
         print_json(outcome)
     else:
         click.echo(outcome["message"])
-        for variable in outcome.get("failed") or []:
-            click.echo(f"left out: {screen.missing(variable)}", err=True)
+        _show_left_out(outcome.get("failed") or [])
     return Exit.OK if outcome["variableCount"] or not outcome.get("failed") else Exit.STATE
+
+
+def _show_left_out(failed: list[dict[str, Any]]) -> None:
+    """Say what is not there; many are missing for the same reason."""
+    alike: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for variable in failed:
+        alike.setdefault((variable["reason"], variable["remedy"]), []).append(variable)
+    for (reason, remedy), variables in alike.items():
+        if len(variables) == 1:
+            click.echo(f"left out: {screen.missing(variables[0])}", err=True)
+        else:
+            names = ", ".join(variable["name"] for variable in variables)
+            click.echo(f"left out: {names}: {reason}. {remedy[:1].upper()}{remedy[1:].rstrip('.')}.", err=True)

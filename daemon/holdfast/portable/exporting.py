@@ -92,14 +92,13 @@ class Exporting:
         finally:
             version.loaded.release("kernel")
             version.loaded.release("verification")
-        count = len(manifest["variables"])
         return protocol.Transferred(
             path=str(target),
-            variable_count=count,
+            variable_count=len(manifest["variables"]),
             bytes=size,
             failed=failed,
             version=version.loaded.record.version,
-            message=_message(count, version.loaded.record, target, manifest, failed),
+            message=_message(version.loaded.record, target, manifest, failed, plain=plain),
         )
 
     async def _version(self, place: Place, params: protocol.ExportParams) -> _Version:
@@ -223,7 +222,10 @@ def _manifest(place: Place, version: _Version, answer: dict[str, Any], failed: l
         "madeAt": datetime.now().astimezone().isoformat(timespec="milliseconds"),
         "source": {"document": place.name, "version": record.version, "savedAt": record.saved_at},
         "environment": record.environment,
-        "counters": {"executionCount": record.execution_count, "version": record.version},
+        "counters": {
+            "executionCount": max((entry.execution_count for entry in version.way), default=0),
+            "version": record.version,
+        },
         "variables": answer["variables"],
         "groups": [],
         "members": dict(answer["members"]),
@@ -375,11 +377,18 @@ def _put(draft: Path, target: Path) -> int:
     return size
 
 
-def _message(count: int, record: VersionRecord, target: Path, manifest: dict[str, Any], failed: list[Lost]) -> str:
-    message = f"Exported {count} {'variable' if count == 1 else 'variables'} of version {record.version} to {target}"
+def _message(version: VersionRecord, target: Path, manifest: dict[str, Any], failed: list[Lost], *, plain: bool) -> str:
+    count = len(manifest["variables"])
+    message = f"Exported {count} {'variable' if count == 1 else 'variables'} of version {version.version} to {target}"
     pickled = [entry["name"] for entry in manifest["variables"] if entry["form"] == "pickle"]
-    if pickled:
-        message += f"; {len(pickled)} as pickle ({', '.join(pickled[:5])}{', …' if len(pickled) > 5 else ''})"
+    if pickled and plain:
+        message += f"; JSON does not hold all that {len(pickled)} of them are ({_some(pickled)})"
+    elif pickled:
+        message += f"; {len(pickled)} of them as pickle ({_some(pickled)})"
     if failed:
-        message += f"; {len(failed)} could not be exported: {', '.join(lost.name for lost in failed[:5])}"
+        message += f"; {len(failed)} could not be exported: {_some([lost.name for lost in failed])}"
     return message
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from . import arrays, tables, values
+from . import arrays, columns, tables, values
 from .values import Damaged, MissingLibrary, NotExact
 
 RAW_FROM = 1 << 16
@@ -56,7 +56,10 @@ def tell(value: Any, *, separate: bool = False) -> Told:
         return Told("npy", ".npy", lambda sink: arrays.write(value, sink), value.nbytes, head.tobytes(), details)
     kind = tables.kind_of(value)
     if kind is not None:
-        details, data = tables.dump(kind, value)
+        try:
+            details, data = tables.dump(kind, value)
+        except MissingLibrary as error:
+            return _columns(kind, value, error.name)
         return _bytes_of("arrow", ".arrow", data, {"kind": kind, **details})
     if type(value) in (bytes, bytearray) and len(value) >= RAW_FROM:
         return _bytes_of("bytes", ".bin", value, {"kind": type(value).__name__})
@@ -68,6 +71,13 @@ def tell(value: Any, *, separate: bool = False) -> Told:
 def _bytes_of(form: str, suffix: str, data: Any, details: dict[str, Any] | None = None) -> Told:
     view = memoryview(data)
     return Told(form, suffix, lambda sink: sink.write(view), view.nbytes, bytes(view[:SAMPLE]), details or {})
+
+
+def _columns(kind: str, value: Any, missing: str) -> Told:
+    """Return a table as it is told where there is no pyarrow."""
+    if kind not in columns.KINDS:
+        raise NotExact(f"there is no {missing} in its environment")
+    return _bytes_of("columns", ".json", columns.dump(kind, value), {"kind": kind})
 
 
 def _module(module: types.ModuleType) -> Told:
@@ -169,6 +179,7 @@ _FINISH: dict[str, Callable[[Mapping[str, Any], bytearray], Any]] = {
     "json": lambda details, data: values.load(data),
     "arrow": lambda details, data: tables.load(dict(details), data),
     "bytes": _raw,
+    "columns": lambda details, data: columns.load(str(details.get("kind")), data),
 }
 
 

@@ -29,13 +29,14 @@ def dump(kind: str, value: Any) -> tuple[dict[str, Any], Any]:
     """Return what is noted of a table, and the Arrow file that it is.
 
     Raises:
-        NotExact: it would not come back as it is, or there is no pyarrow here.
+        NotExact: it would not come back as it is.
+        MissingLibrary: there is no pyarrow here.
     """
     try:
         details, data = _DUMP[kind](value)
         again = load({"kind": kind, **details}, data)
-    except MissingLibrary as error:
-        raise NotExact(f"there is no {error.name} in its environment") from error
+    except MissingLibrary:
+        raise
     except Exception as error:
         # Libraries raise what they like for what Arrow has no word for.
         raise NotExact(f"Arrow cannot hold it: {error}"[:200]) from error
@@ -152,7 +153,7 @@ def _same_column(one: Any, other: Any) -> bool:
     return not _is_object(one.dtype) or _same_objects(one, other)
 
 
-def _same_frame(one: Any, other: Any) -> bool:
+def same_frame(one: Any, other: Any) -> bool:
     return (
         type(one) is type(other)
         and one.attrs == other.attrs
@@ -163,7 +164,7 @@ def _same_frame(one: Any, other: Any) -> bool:
     )
 
 
-def _same_series(one: Any, other: Any) -> bool:
+def same_series(one: Any, other: Any) -> bool:
     return (
         type(one) is type(other)
         and (type(one.name), one.name) == (type(other.name), other.name)
@@ -187,9 +188,9 @@ def _load_polars(details: dict[str, Any], data: Any) -> Any:
 def is_same(kind: str, one: Any, other: Any) -> bool:
     """Whether two tables of a kind are equal in all that users see."""
     if kind == "pandas.DataFrame":
-        return _same_frame(one, other)
+        return same_frame(one, other)
     if kind == "pandas.Series":
-        return _same_series(one, other)
+        return same_series(one, other)
     if kind == "polars.DataFrame":
         return bool(one.schema == other.schema and one.equals(other, null_equal=True))
     if kind == "polars.Series":
