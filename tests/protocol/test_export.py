@@ -193,6 +193,19 @@ async def test_some_names_of_any_version_are_exported_and_imported(daemon: Clien
         assert caught.value.code == (-32014 if "version" in params else -32602)
 
 
+async def test_an_import_brings_back_what_was_changed_since_in_the_same_session(daemon: Client) -> None:
+    await daemon.run("a.py", "class A:\n    n = 1\na = A()\nshared = [a]\nalias = shared\nmine = 1")
+    await export(daemon, "a.py", "out.holdfast", names=["A", "a", "shared", "alias"])
+    await daemon.run("a.py", "class A:\n    n = 2\nshared.clear()\na = alias = None\nmine = 2")
+    await import_(daemon, "a.py", "out.holdfast")
+    expected = "(True, True, True, 1, 2)"
+    assert await daemon.value("a.py", "(type(a) is A, shared is alias, shared[0] is a, a.n, mine)") == expected
+    await daemon.request("holdfast/restart", daemon.document("a.py"))
+    assert await daemon.value("a.py", "(type(a) is A, shared is alias, shared[0] is a, a.n, mine)") == expected
+    runs = await daemon.request("holdfast/state/origin", {**daemon.document("a.py"), "name": "alias"})
+    assert runs[-1]["label"] == "imported from out.holdfast"
+
+
 async def test_an_import_needs_no_kernel_and_is_there_after_kill_nine(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "in.holdfast"
     exports.good(path)

@@ -187,7 +187,8 @@ async def _why(target: Target, name: str, as_json: bool) -> int:
         return Exit.STATE
     for run in runs:
         click.echo(screen.paint(f"version {run['version']}, {run['savedAt']}", bold=True))
-        click.echo(textwrap.indent(run["code"].strip("\n"), "    ") + "\n")
+        made = run["code"].strip("\n") or f"({run.get('label') or 'saved outside of a run'})"
+        click.echo(textwrap.indent(made, "    ") + "\n")
     return Exit.OK
 
 

@@ -61,13 +61,16 @@ class Importing:
         self._house = house
 
     async def import_(self, params: protocol.ImportParams) -> protocol.Transferred:
-        """Bring the variables of an export into a document, as one new version.
+        """Bring the variables of an export into a document, as one new version; once begun it is done to its end.
 
         Raises:
             InvalidParams: there is no such file, or no such name in it. StateDamaged: it is no export that can be
                 read. NotTrusted: it was changed since it was signed. Busy: a cell runs. KernelFailed: there is no
                 kernel, or it died. Nothing was changed.
         """
+        return await asyncio.shield(asyncio.ensure_future(self._import(params)))
+
+    async def _import(self, params: protocol.ImportParams) -> protocol.Transferred:
         place = self._house.place(params.text_document)
         path = target_of(params.path, place, self._house.folder)
         in_thread = asyncio.get_running_loop().run_in_executor
@@ -97,17 +100,14 @@ class Importing:
     ) -> protocol.Transferred:
         failed = list(plan.failed)
         came: list[str] = []
-        try:
-            for name, entry in plan.told.items():
-                lost = await _stage(kernel, source, name, entry, follows=plan.trusted)
-                if lost is None:
-                    came.append(name)
-                else:
-                    failed.append(lost)
-            restored = await _restore(kernel, source, plan, failed)
-        except HoldfastError:
-            await kernel.request({"type": "adopt", "drop": True})
-            raise
+        await kernel.request({"type": "adopt", "drop": True})  # what an import left behind that was given up
+        for name, entry in plan.told.items():
+            lost = await _stage(kernel, source, name, entry, follows=plan.trusted)
+            if lost is None:
+                came.append(name)
+            else:
+                failed.append(lost)
+        restored = await _restore(kernel, source, plan, failed)
         came += restored
         if not came:
             message = f"None of the variables in {path.name} could be imported; nothing was changed"
