@@ -85,7 +85,14 @@ class Catalog:
             raise
 
     def _configure(self) -> None:
-        for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0", "foreign_keys = OFF"):
+        for pragma in (
+            "fullfsync = ON",
+            "checkpoint_fullfsync = ON",
+            "trusted_schema = OFF",
+            "cell_size_check = ON",
+            "mmap_size = 0",
+            "foreign_keys = OFF",
+        ):
             self._db.execute(f"PRAGMA {pragma}")
 
     def identity(self) -> tuple[int, int, bool]:
@@ -457,6 +464,7 @@ class Checkpointer:
         with translated(saving=True):
             self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.execute("PRAGMA checkpoint_fullfsync = ON")
             self._db.execute("PRAGMA wal_autocheckpoint = 0")
 
     def run(self) -> None:

@@ -23,6 +23,7 @@ from .packs import (
     Record,
     damaged_pack,
     extent_header,
+    flush,
     pack_header,
     record_header,
     scan,
@@ -193,7 +194,7 @@ class PackCopy:
         """
         self._flush()
         try:
-            os.fsync(self._fd)
+            flush(self._fd)
             os.close(self._fd)
             self._fd = -1
             self._path.rename(self._packs.path(self.number))

@@ -13,7 +13,7 @@ from pathlib import Path
 from .appending import write_error
 from .catalog import Catalog, Checkpointer
 from .errors import StoreError
-from .packs import PackFolder, sync_folder
+from .packs import PackFolder, flush, sync_folder
 
 WAL_VALVE = 16 << 20
 """A write-ahead log of this size is moved into the catalog by the commit that meets it, if idle time never came."""
@@ -85,7 +85,7 @@ class Durability:
         try:
             fd = os.open(self._wal, os.O_RDWR)  # SQLite holds no locks on this file, which closing it could drop
             try:
-                os.fsync(fd)
+                flush(fd)
             finally:
                 os.close(fd)
             sync_folder(self._wal.parent)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from .catalog import CATALOG_NAME
 from .errors import StoreUnavailable
+from .ownership import OWNER_NAME, Owned, OwnerFile
 
 PACKS_NAME = "packs"
 SESSIONS_NAME = "sessions"
@@ -207,11 +208,23 @@ class FolderLock:
         except StoreUnavailable:
             os.close(self._fd)
             raise
+        self._owner: OwnerFile | None = None
         try:
-            self._acquire()
+            if not self._acquire():
+                self._owner = OwnerFile(folder)
+        except Owned as error:
+            os.close(self._fd)
+            raise StoreUnavailable(
+                "in_use",
+                f"Another Holdfast (process {error}) keeps the state in {folder}, or was killed there. Nothing is "
+                f"saved by this one, since the file system has no locks to tell. Stop the other; if it is gone, remove "
+                f"{folder / OWNER_NAME}.",
+            ) from error
         except OSError as error:
             holder = os.read(self._fd, 64).decode("ascii", "replace").strip()
             os.close(self._fd)
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EAGAIN):
+                raise _unusable(folder, error) from error
             raise StoreUnavailable(
                 "in_use",
                 f"Another Holdfast (process {holder or 'unknown'}) keeps the state in {folder}. Nothing is saved by "
@@ -224,7 +237,7 @@ class FolderLock:
             os.lseek(self._fd, 0, os.SEEK_SET)
             os.write(self._fd, f"{os.getpid()}\n".encode("ascii"))
 
-    def _acquire(self) -> None:
+    def _acquire(self) -> bool:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
@@ -236,6 +249,9 @@ class FolderLock:
 
     def release(self) -> None:
         """Let others in."""
+        owner, self._owner = self._owner, None
+        if owner is not None:
+            owner.release()
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
@@ -244,16 +260,19 @@ class FolderLock:
 if sys.platform != "win32":
     import fcntl
 
-    def _lock(fd: int) -> None:
+    def _lock(fd: int) -> bool:
+        """Lock the file; whether the file system has locks. Raises OSError if somebody else has it."""
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in (errno.EWOULDBLOCK, errno.EACCES, errno.EAGAIN):
                 raise
-            # A file system without locks: SQLite's own, inside each transaction, still keep the catalog whole.
+            return False
+        return True
 else:
     import msvcrt
 
-    def _lock(fd: int) -> None:
+    def _lock(fd: int) -> bool:
         os.lseek(fd, 1 << 20, os.SEEK_SET)  # Windows locks are mandatory: lock a byte that nobody reads
         msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        return True

@@ -51,6 +51,13 @@ BULK_PACK_LIMIT = 1024 * 1024 * 1024
 """Large enough that a terabyte needs a thousand files, small enough to rewrite when most of it is garbage."""
 
 _IOV_BATCH = 256  # well under IOV_MAX (1024) of Linux and macOS
+try:
+    import fcntl
+
+    _FULL_FLUSH: int | None = getattr(fcntl, "F_FULLFSYNC", None)
+except ImportError:  # Windows, where `fsync` flushes the disk
+    _FULL_FLUSH = None
+
 _position_lock = threading.Lock()
 """Windows has no pread: there, seek and read must not be torn apart by another thread."""
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -286,7 +293,7 @@ class PackFolder:
         for number in numbers:
             try:
                 if number not in self._removed:
-                    os.fsync(self.fd(number))
+                    flush(self.fd(number))
             except OSError:
                 if number not in self._removed:  # meanwhile
                     raise
@@ -458,6 +465,19 @@ def damaged_pack(path: Path, why: str) -> Damaged:
         f"The pack file {path.name} of the saved state is damaged ({why}). Variables kept in it cannot be restored, "
         f"all others can. If a backup of .state exists, put this file back from it.",
     )
+
+
+def flush(fd: int) -> None:
+    """Have a file on the disk, and not only in the disk's memory (which is all that macOS' `fsync` promises).
+
+    Raises:
+        OSError: the disk could not.
+    """
+    if _FULL_FLUSH is not None:
+        with contextlib.suppress(OSError):  # a file system that does not know it; then as elsewhere
+            fcntl.fcntl(fd, _FULL_FLUSH)
+            return
+    os.fsync(fd)
 
 
 def sync_folder(folder: Path) -> None:
