@@ -90,3 +90,19 @@ async def test_an_examination_says_how_far_it_is_and_can_be_cancelled(folder: Pa
         assert caught.value.code == -32800
         assert (await client.run("a.py", "done = True"))["status"] == "ok"
         assert (await verify(client, **client.document("b.py")))["ok"]
+
+
+async def test_what_is_kept_of_files_is_verified_and_repaired_as_well(folder: Path) -> None:
+    async with opened(folder, options={"trackFiles": True}) as client:
+        await client.run("a.py", "open('out.csv', 'w').write('1,2,3' * 1000)")
+        await client.run("a.py", "open('out.csv', 'w').write('4,5,6' * 1000)")
+        await client.flush("a.py")
+        assert (await verify(client))["ok"]
+        await client.shutdown()
+    kept = sorted((folder / ".state" / "files" / "packs").iterdir())
+    kept[0].write_bytes(bytes(16) + kept[0].read_bytes()[16:])
+    async with opened(folder, options={"trackFiles": True}) as client:
+        found = await verify(client)
+        assert [problem["kind"] for problem in found["problems"]] == ["pack"]
+        assert found["problems"][0]["what"].endswith("(of the files that runs wrote)")
+        assert (await verify(client, repair=True))["ok"]
