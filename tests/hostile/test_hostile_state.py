@@ -78,7 +78,7 @@ def tree(folder: Path) -> dict[str, tuple[int, str]]:
     }
 
 
-QUESTIONS = ("state/get", "state/history", "variables", "state/restore", "state/diff", "state/usage")
+QUESTIONS = ("state/get", "state/history", "variables", "state/restore", "state/diff", "state/usage", "state/verify")
 
 
 def answers(house: House, questions: Sequence[str] = QUESTIONS) -> list[str]:

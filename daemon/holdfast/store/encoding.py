@@ -21,6 +21,7 @@ from holdfast.quick_json import dumps
 from .blobs import BlobRef, compress, decode_refs, unpack
 from .packs import EVENT_RECORD, LISTING_RECORD, MAX_RECORD, RAW, VERSION_RECORD, ZSTD, record_header
 from .records import Buffer, Change, ComponentEntry, VersionRecord
+from .rows import UUID_SIZE
 
 VERSION_HEAD = struct.Struct("<8s32sI")
 """Signer, seal, length of the metadata; then metadata and delta."""
@@ -290,3 +291,18 @@ def split_version(payload: bytes) -> VersionParts:
     if end > len(payload):
         raise ValueError("a version record is cut off")
     return VersionParts(signer, seal, payload[VERSION_HEAD.size : end], payload[end:])
+
+
+def is_event(event: object) -> bool:
+    """Whether something says of a session what events say, in the types that it should."""
+    if not isinstance(event, dict) or len(bytes.fromhex(event["session"])) != UUID_SIZE:
+        return False
+    number, label = event.get("label") or (0, None)
+    return (
+        all(isinstance(event.get(name), int | None) for name in ("head", "tip"))
+        and all(isinstance(event.get(name), str | None) for name in ("key", "trashed", "reason", "at"))
+        and isinstance(number, int)
+        and isinstance(label, str | None)
+        and all(isinstance(end, int) for first, last in event.get("thinned", ()) for end in (first, last))
+        and all(isinstance(cut, int) for cut in event.get("cuts", ()))
+    )

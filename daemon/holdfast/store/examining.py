@@ -61,7 +61,7 @@ class Examiner:
         self._write = write
         self._keys = keys
         self._packs = LenientPacks(core.packs.folder, core.packs.store_id)
-        self._inventory = Inventory(self._packs)
+        self._inventory = Inventory(self._packs, core.timeline.is_sealed)
         self._holdings = Holdings(core, self._packs, self._inventory)
         self._trash = Trash(folder)
         self._gone: list[tuple[bytes, Location]] = []

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from blake3 import blake3
 
 from .blobs import Location, unpack
-from .encoding import open_payload, split_version
+from .encoding import VersionParts, beginning, is_event, open_payload, split_version
 from .packs import (
     CHUNK_RECORD,
     CHUNK_SIZE,
@@ -28,6 +28,7 @@ from .packs import (
     read_at,
     scan,
 )
+from .timeline import UNSEALED_META, UNSEALED_RECORD
 
 _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)
 
@@ -56,6 +57,7 @@ class Inventory:
 
     Args:
         packs: the files.
+        is_sealed: whether the user's own key sealed a version or a listing.
 
     Attributes:
         chunks: where each chunk lies that is what its digest says.
@@ -70,7 +72,8 @@ class Inventory:
         bytes: how many bytes were read.
     """
 
-    def __init__(self, packs: PackFolder) -> None:
+    def __init__(self, packs: PackFolder, is_sealed: Callable[[VersionParts], bool]) -> None:
+        self._is_sealed = is_sealed
         self.chunks: dict[bytes, Location] = {}
         self.versions: dict[tuple[bytes, int], list[tuple[int, int, bytes]]] = {}
         self.listings: dict[tuple[bytes, int], list[tuple[int, int, bytes]]] = {}
@@ -133,11 +136,21 @@ class Inventory:
             self._chunk(fd, record.digest, Location(number, record.payload, record.stored, record.size, record.codec))
             yield
         elif record.kind in (VERSION_RECORD, LISTING_RECORD, EVENT_RECORD):
-            stored = read_at(fd, record.payload, record.stored)
-            payload = open_payload(stored, record.codec, record.size, record.digest)
+            payload = None
+            if max(record.size, record.stored) <= UNSEALED_RECORD or self._begins_sealed(fd, record):
+                stored = read_at(fd, record.payload, record.stored)
+                payload = open_payload(stored, record.codec, record.size, record.digest)
             if payload is None or not self._note((order, number, record.offset), record.kind, payload):
                 self._damaged(LOG, order, number, record.offset, record.end)
             yield
+
+    def _begins_sealed(self, fd: int, record: Record) -> bool:
+        """Whether a large record holds something that is the user's own, told from its beginning."""
+        try:
+            begin = read_at(fd, record.payload, min(record.stored, UNSEALED_META))
+            return self._is_sealed(beginning(begin, record.codec, UNSEALED_META))
+        except ValueError:
+            return False
 
     def _chunk(self, fd: int, digest: bytes, place: Location) -> None:
         if not 0 < place.size <= CHUNK_SIZE or not 0 < place.stored <= CHUNK_SIZE:
@@ -151,7 +164,7 @@ class Inventory:
         try:
             if kind == EVENT_RECORD:
                 events = json.loads(payload)
-                self._events += [(at, event) for event in events if bytes.fromhex(event["session"])]
+                self._events += [(at, event) for event in events if is_event(event)]
                 return True
             parts = split_version(payload)
             meta = json.loads(parts.meta)

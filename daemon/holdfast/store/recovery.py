@@ -19,7 +19,7 @@ from blake3 import blake3
 from .blobs import INLINE, MANIFEST, Location, decode_refs, unpack
 from .catalog import Catalog
 from .core import Core
-from .encoding import VersionParts, beginning, decode_delta, field_refs, open_payload, split_version
+from .encoding import VersionParts, beginning, decode_delta, field_refs, is_event, open_payload, split_version
 from .errors import StoreError
 from .ledger import ListingRow
 from .packs import (
@@ -38,13 +38,9 @@ from .packs import (
     scan,
 )
 from .rows import UUID_SIZE, SessionRow, VersionRow, to_blob, version_id
-from .timeline import UNSEALED_DELTA, UNSEALED_META
+from .timeline import UNSEALED_DELTA, UNSEALED_META, UNSEALED_RECORD
 
 _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)
-
-
-UNSEALED_REBUILT = 1 << 27
-"""Bytes of a record that nobody vouches for which goes into a catalog that is made anew; none of it is taken apart."""
 
 
 def store_id_of(folder: Path) -> bytes | None:
@@ -239,21 +235,15 @@ class Recovery:
     def _payload(self, number: int, record: Record) -> bytes | None:
         """Return what a record holds, None if that is not what was written, or more than nobody vouches for."""
         packs = self._core.packs
-        if max(record.size, record.stored) > (UNSEALED_REBUILT if self._rebuild else UNSEALED_DELTA):
+        if max(record.size, record.stored) > (UNSEALED_RECORD if self._rebuild else UNSEALED_DELTA):
             if record.kind == EVENT_RECORD:
                 return None
             begin = packs.read(number, record.payload, min(record.stored, UNSEALED_META))
             parts = beginning(begin, record.codec, UNSEALED_META)
-            if not self._is_trusted(parts):
+            if not self._core.timeline.is_sealed(parts):
                 return None
         stored = packs.read(number, record.payload, record.stored)
         return open_payload(stored, record.codec, record.size, record.digest)
-
-    def _is_trusted(self, parts: VersionParts) -> bool:
-        seal, digest = self._core.seal, blake3(parts.meta).digest()
-        return parts.signer == seal.key_id and any(
-            seal.verify(parts.seal, purpose, digest) for purpose in (b"version", b"listing")
-        )
 
     def _replay(self, number: int, record: Record, payload: bytes) -> bool:
         if record.kind == EVENT_RECORD:
@@ -267,7 +257,7 @@ class Recovery:
     def _replay_event(self, event: dict[str, Any]) -> None:
         catalog = self._core.catalog
         uuid = bytes.fromhex(event["session"])
-        if len(uuid) != UUID_SIZE or not _is_event(event):
+        if not is_event(event):
             raise ValueError("an event is not what it should be")
         session = catalog.session_by_uuid(uuid)
         if event.get("forgotten"):
@@ -337,7 +327,7 @@ class Recovery:
                 return False
             # The record of its making was damaged: what it was called is not known any more.
             session = catalog.add_session(bytes.fromhex(meta["session"]), to_blob(f"unnamed-{meta['session'][:8]}"))
-        if not self._rebuild and not self._is_whole(session, meta, parts.delta, self._is_trusted(parts)):
+        if not self._rebuild and not self._is_whole(session, meta, parts.delta, self._core.timeline.is_sealed(parts)):
             return False
         row = version_row_of(catalog, session, meta, parts, (number, record.offset, record.end))
         catalog.add_versions([(row, parts.delta)])
@@ -397,10 +387,3 @@ class Recovery:
                 self._core.catalog.set_pack(number, kind, start)
                 cuts[number] = start
         return cuts
-
-
-def _is_event(event: dict[str, Any]) -> bool:
-    """Whether an event says where a session stands in the types that it should."""
-    return all(isinstance(event.get(name), int | None) for name in ("head", "tip")) and all(
-        isinstance(event.get(name), str | None) for name in ("key", "trashed", "reason", "at")
-    )

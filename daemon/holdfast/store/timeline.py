@@ -30,6 +30,8 @@ UNSEALED_DELTA = 1 << 23
 """Bytes of metadata and of a delta that are read of a version that nobody vouches for: as JSON they take many times as
 much memory. All of a history's metadata together:"""
 UNSEALED_HISTORY = 1 << 25
+UNSEALED_RECORD = 1 << 27
+"""Bytes of a record in the log that are unpacked to be noted or compared as a whole, and not taken apart."""
 UNSEALED_BLOB = 1 << 20
 """Bytes of its code, or what else is only shown: a blob can be said to be of any size."""
 
@@ -162,7 +164,10 @@ class Timeline:
     def _begins_sealed(self, pack: int, offset: int, stored: int, codec: int) -> bool:
         """Whether a large record holds something that is the user's own, told from its beginning."""
         begin = self._packs.read(pack, offset + RECORD_HEADER.size, min(stored, UNSEALED_META))
-        parts = beginning(begin, codec, UNSEALED_META)
+        return self.is_sealed(beginning(begin, codec, UNSEALED_META))
+
+    def is_sealed(self, parts: VersionParts) -> bool:
+        """Whether a version or a listing in the log was sealed with the user's own key."""
         digest = blake3(parts.meta).digest()
         purposes = (b"version", b"listing")
         return parts.signer == self._seal.key_id and any(self._seal.verify(parts.seal, p, digest) for p in purposes)
