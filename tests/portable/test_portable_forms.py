@@ -10,7 +10,7 @@ import struct
 import sys
 import uuid
 import zoneinfo
-from collections import OrderedDict
+from collections import Counter, OrderedDict, defaultdict, deque
 from typing import Any
 
 import numpy
@@ -73,6 +73,10 @@ VALUES = st.recursive(
         | st.dictionaries(st.text(), inner)
         | st.sets(KEYS)
         | st.frozensets(KEYS)
+        | st.dictionaries(KEYS, inner).map(OrderedDict)
+        | st.dictionaries(KEYS, st.integers(0, 9)).map(Counter)
+        | st.builds(defaultdict, st.sampled_from([None, list, int]), st.dictionaries(KEYS, inner))
+        | st.builds(deque, st.lists(inner), st.none() | st.integers(9, 12))
     ),
     max_leaves=12,
 )
@@ -86,9 +90,13 @@ def same(one: Any, other: Any) -> bool:
         return struct.pack("d", one) == struct.pack("d", other)
     if type(one) is complex:
         return same(one.real, other.real) and same(one.imag, other.imag)
-    if type(one) in (list, tuple):
+    if isinstance(one, deque) and one.maxlen != other.maxlen:
+        return False
+    if isinstance(one, defaultdict) and one.default_factory is not other.default_factory:
+        return False
+    if type(one) in (list, tuple, deque):
         return len(one) == len(other) and all(map(same, one, other))
-    if type(one) is dict:
+    if isinstance(one, dict):
         return same(list(one), list(other)) and same(list(one.values()), list(other.values()))
     if type(one) in (set, frozenset):
         return bool(one == other) and sorted(map(repr, one)) == sorted(map(repr, other))
@@ -142,7 +150,7 @@ def nested(depth: int) -> list[Any]:
         within_itself(),
         nested(5000),
         Text("x"),
-        OrderedDict(a=1),
+        defaultdict(lambda: 1),
         [object()],
         numpy.array([{}]),
         numpy.ma.masked_array([1]),

@@ -258,10 +258,13 @@ async def test_an_export_does_not_wait_for_a_cell_and_an_import_is_refused_besid
 
 
 async def test_plain_json_holds_what_json_can_and_is_imported_again(daemon: Client) -> None:
-    await daemon.run("a.py", "n, pair = 2**60, (1, 'ü')\nshared = [1]\nalias = shared\ndef double(x): return 2 * x")
+    await daemon.run(
+        "a.py",
+        "n, pair, raw = 2**60, (1, 'ü'), bytes(99_999)\nshared = [1]\nalias = shared\ndef double(x): return 2 * x",
+    )
     result = await export(daemon, "a.py", "out.json")
     document = json.loads((daemon.folder / "out.json").read_text(encoding="utf-8"))
-    assert (document["format"], result["variableCount"]) == ("holdfast json", 5)
+    assert (document["format"], result["variableCount"]) == ("holdfast json", 6)
     told = {entry["name"]: entry for entry in document["variables"]}
     assert told["n"]["value"] == {"$": "int", "value": str(2**60)}
     assert told["alias"]["value"] == [1] and "shares" in told["alias"]["reason"]
@@ -269,7 +272,9 @@ async def test_plain_json_holds_what_json_can_and_is_imported_again(daemon: Clie
     assert document["counters"]["executionCount"] == 1 and document["history"][0]["code"].startswith("n, pair")
     result = await import_(daemon, "b.py", "out.json")
     assert [lost["name"] for lost in result["failed"]] == ["double"]
-    assert await daemon.value("b.py", "(n == 2**60, pair, shared, shared is alias)") == "(True, (1, 'ü'), [1], False)"
+    assert (
+        await daemon.value("b.py", "(n == 2**60, pair, len(raw), shared is alias)") == "(True, (1, 'ü'), 99999, False)"
+    )
 
 
 async def test_the_runs_and_the_files_that_they_wrote_are_told(daemon: Client) -> None:

@@ -453,6 +453,8 @@ class Session:
         try:
             if header["mode"] != "replace":
                 self.loader.load_all()
+            if header.get("staged"):
+                message = Message(header, self._porter.buffers(header["staged"]))
             components = self.loader.components(message)
             with self._capture_lock, self._watched():
                 self._apply_verdicts()

@@ -162,15 +162,18 @@ async def _restore(kernel: Kernel, source: _Source, plan: _Plan, failed: list[Lo
     """Have the kernel load what is pickled; return the names that came."""
     if not plan.pickled:
         return []
-    assert isinstance(source, _Archived)
-    components, buffers = [], []
+    components, staged = [], []
     for group in plan.groups:
         about = {"id": group["id"], "members": group["members"], "fingerprint": group["fingerprint"]}
         components.append({**about, "buffers": len(group["buffers"])})
         for member in (group["stream"], *group["buffers"]):
-            buffers.append(await asyncio.get_running_loop().run_in_executor(None, source.export.read, member))
-    restore = {"type": "restore", "mode": "merge", "names": plan.pickled, "components": components}
-    answer = (await kernel.request({**restore, "environment": dict(plan.environment)}, buffers)).header
+            staged.append(f"\0{member}")
+            entry = {"form": "bytes", "details": {"kind": "bytearray"}, "member": member}
+            lost = await _stage(kernel, source, staged[-1], entry, follows=False)
+            if lost is not None:
+                raise HoldfastError(f"What is pickled could not be read ({lost.reason}); nothing was changed.")
+    restore = {"type": "restore", "mode": "merge", "names": plan.pickled, "components": components, "staged": staged}
+    answer = (await kernel.request({**restore, "environment": dict(plan.environment)})).header
     failed += [lost for lost in lost_list(answer["failed"]) if lost.name in plan.pickled]
     return [str(name) for name in answer["restored"]]
 

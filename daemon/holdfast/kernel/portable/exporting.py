@@ -49,7 +49,7 @@ class Exporter:
         reason = "it shares objects with other variables, or with functions and classes"
         if alone:
             try:
-                told = forms.tell(value)
+                told = forms.tell(value, plain=self._plain)
                 if told.form == "json" or not self._plain:
                     return {**entry, **self._written(name, told)}
                 reason = f"the plain JSON form has no word for {entry['type']}"
@@ -64,7 +64,7 @@ class Exporter:
     def _copy(self, value: Any) -> Told | None:
         """Return a value as far as it can be read without pickle."""
         try:
-            told = forms.source(value) or forms.tell(value, separate=True)
+            told = forms.source(value) or forms.tell(value, separate=True, plain=self._plain)
         except NotExact:
             return None
         if told.form == "module" or told.size > LARGEST_COPY or (self._plain and told.form not in ("json", "source")):

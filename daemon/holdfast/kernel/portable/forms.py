@@ -40,11 +40,12 @@ class Told:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-def tell(value: Any, *, separate: bool = False) -> Told:
+def tell(value: Any, *, separate: bool = False, plain: bool = False) -> Told:
     """Return a value in the form that it has.
 
     Args:
         separate: tell an object that occurs several times as so many objects.
+        plain: JSON is preferred, however large it is.
 
     Raises:
         NotExact: it has none in which it would come back as it is.
@@ -61,7 +62,7 @@ def tell(value: Any, *, separate: bool = False) -> Told:
         except MissingLibrary as error:
             return _columns(kind, value, error.name)
         return _bytes_of("arrow", ".arrow", data, {"kind": kind, **details})
-    if type(value) in (bytes, bytearray) and len(value) >= RAW_FROM:
+    if type(value) in (bytes, bytearray) and len(value) >= RAW_FROM and not plain:
         return _bytes_of("bytes", ".bin", value, {"kind": type(value).__name__})
     if type(value) is types.ModuleType:
         return _module(value)

@@ -59,6 +59,10 @@ class Porter:
             return {"failed": {"name": name, "type": "", "reason": clean(reason), "remedy": clean(remedy)}}
         return {"failed": None}
 
+    def buffers(self, names: Sequence[str]) -> list[memoryview]:
+        """Return bytes that were staged; they are no more."""
+        return [memoryview(self._staged.pop(name)) for name in names]
+
     def take(self) -> dict[str, Any]:
         """Return what was staged; nothing is any more."""
         staged, self._staged, self._incoming = self._staged, {}, None

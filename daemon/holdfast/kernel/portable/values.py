@@ -6,6 +6,7 @@ A value is either told so that reading gives an equal one of the same types, or 
 from __future__ import annotations
 
 import base64
+import collections
 import datetime
 import decimal
 import fractions
@@ -27,6 +28,12 @@ MOST_DIGITS = 4000
 _NAN = struct.pack(">d", math.nan)
 _PLAIN = frozenset([str, bool, type(None)])
 _NUMBERS = frozenset([*_PLAIN, int, float])
+
+
+_FACTORIES: dict[str | None, Any] = {
+    None: None,
+    **{kind.__name__: kind for kind in (list, dict, set, int, float, str, bool, bytes, tuple)},
+}
 
 
 class NotExact(Exception):
@@ -115,6 +122,22 @@ class Encoder:
             return dict(zip(keys, values, strict=True))
         return {TAG: "dict", "items": [[self.encode(key, depth), item] for key, item in zip(keys, values, strict=True)]}
 
+    def _pairs(self, value: dict[Any, Any], depth: int) -> list[Any]:
+        if getattr(value, "__dict__", None):
+            raise NotExact("it has attributes")
+        values = self._items(value.values(), depth)
+        return [[self.encode(key, depth), item] for key, item in zip(value, values, strict=True)]
+
+    def _defaultdict(self, value: collections.defaultdict[Any, Any], depth: int) -> Any:
+        factory = value.default_factory
+        name = None if factory is None else factory.__name__ if isinstance(factory, type) else ""
+        if _FACTORIES.get(name, NotExact) is not factory:
+            raise NotExact("what makes its defaults is no type of Python's")
+        return {TAG: "defaultdict", "factory": name, "items": self._pairs(value, depth)}
+
+    def _deque(self, value: collections.deque[Any], depth: int) -> Any:
+        return {TAG: "deque", "items": self._items(value, depth), "maxlen": value.maxlen}
+
     def _bytearray(self, value: bytearray, depth: int) -> Any:
         return {TAG: "bytearray", "base64": base64.b64encode(value).decode("ascii")}
 
@@ -131,6 +154,10 @@ _CONTAINERS: dict[type, Callable[[Encoder, Any, int], Any]] = {
     set: lambda encoder, value, depth: {TAG: "set", "items": encoder._items(value, depth)},
     frozenset: lambda encoder, value, depth: {TAG: "frozenset", "items": encoder._items(value, depth)},
     dict: Encoder._dict,
+    collections.OrderedDict: lambda encoder, value, depth: {TAG: "OrderedDict", "items": encoder._pairs(value, depth)},
+    collections.Counter: lambda encoder, value, depth: {TAG: "Counter", "items": encoder._pairs(value, depth)},
+    collections.defaultdict: Encoder._defaultdict,
+    collections.deque: Encoder._deque,
     bytearray: Encoder._bytearray,
 }
 
@@ -355,11 +382,23 @@ def _pairs(told: Any, depth: int) -> dict[Any, Any]:
     return {_decode(key, depth): _decode(item, depth) for key, item in told["items"]}
 
 
+def _decode_defaultdict(told: Any, depth: int) -> collections.defaultdict[Any, Any]:
+    return collections.defaultdict(_FACTORIES[told["factory"]], _pairs(told, depth))
+
+
+def _decode_deque(told: Any, depth: int) -> collections.deque[Any]:
+    return collections.deque(_decoded(told, depth), told["maxlen"])
+
+
 _DECODERS: dict[Any, Callable[[Any, int], Any]] = {
     "tuple": lambda told, depth: tuple(_decoded(told, depth)),
     "set": lambda told, depth: set(_decoded(told, depth)),
     "frozenset": lambda told, depth: frozenset(_decoded(told, depth)),
     "dict": _pairs,
+    "OrderedDict": lambda told, depth: collections.OrderedDict(_pairs(told, depth)),
+    "Counter": lambda told, depth: collections.Counter(_pairs(told, depth)),
+    "defaultdict": _decode_defaultdict,
+    "deque": _decode_deque,
     "bytearray": lambda told, depth: bytearray(_bytes(told)),
     "bytes": lambda told, depth: _bytes(told),
     "int": lambda told, depth: _decode_int(told),
