@@ -13,7 +13,6 @@ from typing import TypeVar
 
 from holdfast.store.catalog import CATALOG_NAME
 from holdfast.store.errors import StoreError, StoreUnavailable
-from holdfast.store.rebuilding import make_way
 from holdfast.store.records import Change, Head, Patch, VersionRecord
 from holdfast.store.seal import config_folder, load_key
 from holdfast.store.store import Store
@@ -155,6 +154,8 @@ class Archive:
         Raises:
             StoreError: it could not be moved.
         """
+        from holdfast.store.rebuilding import make_way
+
         if self._store is not None:
             self._store.close()
             self._store = None

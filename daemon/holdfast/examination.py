@@ -11,12 +11,12 @@ from holdfast import protocol
 from holdfast.progress import Work
 from holdfast.protocol import FoundProblem, Verified
 from holdfast.store.errors import StoreError
-from holdfast.store.examining import Examiner, broken_catalog
 from holdfast.store.findings import Findings
 from holdfast.translation import store_errors
 
 if TYPE_CHECKING:
     from holdfast.archive import Archive
+    from holdfast.store.examining import Examiner
     from holdfast.workspace import Workspace
 
 _ROUNDS = 3
@@ -67,7 +67,7 @@ class Examinations:
         broken, store = archive.openable()
         if broken is not None:
             found = Findings()
-            found.note(*broken_catalog(broken))
+            found.note_broken_catalog(broken)
             return found, 1
         if store is None:
             return Findings(), 0

@@ -91,7 +91,7 @@ class Examiner:
 
     def _break(self, why: str) -> None:
         self.broken = True
-        self.findings.note(*broken_catalog(why))
+        self.findings.note_broken_catalog(why)
 
     def _examine(self, view: Timeline) -> Iterator[None]:
         core = self._core
@@ -260,16 +260,6 @@ class Examiner:
                     "Nothing in the store refers to this file. Repair moves it to the trash folder.",
                     partial(self._trash.take, path),
                 )
-
-
-def broken_catalog(why: str) -> tuple[str, str, str]:
-    """Return what is told of a catalog that cannot be read."""
-    return (
-        "catalog",
-        "catalog.sqlite",
-        f"It is damaged ({why.rstrip('.')}). Repair moves it to the trash folder and makes it anew from the packs, "
-        f"with whatever else it holds.",
-    )
 
 
 def _same(found: dict[str, object], expected: dict[str, object]) -> bool:

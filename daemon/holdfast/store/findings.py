@@ -23,6 +23,15 @@ class Findings(list[Finding]):
         """Add a finding."""
         self.append(Finding(Problem(kind, what, remedy), mend))
 
+    def note_broken_catalog(self, why: str) -> None:
+        """Add that the catalog cannot be read."""
+        self.note(
+            "catalog",
+            "catalog.sqlite",
+            f"It is damaged ({why.rstrip('.')}). Repair moves it to the trash folder and makes it anew from the packs, "
+            f"with whatever else it holds.",
+        )
+
 
 class LenientPacks(PackFolder):
     """The packs, read whatever their headers say: all that is read from them is compared with digests."""

@@ -6,21 +6,22 @@ import contextlib
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .committing import is_listing_due
 from .compacting import Collected, Collector, is_due
 from .core import Core
 from .errors import Damaged, StoreError
-from .examining import Examiner
-from .findings import Finding
 from .ledger import Gap, VersionStub
 from .places import Places
-from .rebuilding import Salvage
 from .rows import SessionRow, from_blob
 from .thinning import Thinner, stays
 from .timeline import Timeline
 from .usage import Surveyor, Usage, within
+
+if TYPE_CHECKING:
+    from .examining import Examiner
+    from .findings import Finding
 
 
 class Keeping:
@@ -181,6 +182,10 @@ class Keeping:
         Raises:
             StoreError: it could not go on.
         """
+        from .examining import (
+            Examiner,
+        )  # with its modules: rarely used, and every start of a daemon would wait for them
+
         examiner = Examiner(self._core, self.folder, self.description, self.write_metadata, keys)
         for _ in examiner.run():
             yield examiner
@@ -203,4 +208,6 @@ class Keeping:
 
     def salvage(self, old: Path) -> Iterator[None]:
         """Take from a catalog that was moved away what this one lacks."""
+        from .rebuilding import Salvage
+
         yield from Salvage(self._core, old).run()
