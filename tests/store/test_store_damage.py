@@ -221,6 +221,28 @@ def test_versions_which_a_power_cut_took_from_the_catalog_come_back_from_the_pac
         assert store.commit("a.py", change({"x": b"6"})).version == 6
 
 
+def test_what_a_power_cut_took_is_stored_anew_when_it_is_saved_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from holdfast.store import aftermath
+
+    kept, lost = os.urandom(100_000), os.urandom(100_000)
+    with Store.open(folder, KEY) as store:
+        store.commit("a.py", change({"kept": (b"s", (kept,))}), synced=True)
+        store.commit("a.py", change({"lost": (b"s", (lost,))}))
+        shutil.copytree(folder, tmp_path / "cut")
+    for path in packs(tmp_path / "cut"):
+        # The length was noted, and the bytes were not written.
+        path.write_bytes(path.read_bytes().replace(lost, bytes(len(lost))))
+    monkeypatch.setattr(aftermath, "boot_id", lambda: b"the next")
+    with Store.open(tmp_path / "cut", KEY) as store:
+        assert [problem.what for problem in store.check("a.py")] == ["lost"]
+        store.commit("b.py", change({"same": (b"s", (lost,)), "kept": (b"s", (kept,))}))
+    with Store.open(tmp_path / "cut", KEY) as store:
+        assert values(store, "b.py") == {"same": (b"s", (lost,)), "kept": (b"s", (kept,))}
+        assert values(store, "a.py") == {"lost": (b"s", (lost,)), "kept": (b"s", (kept,))}
+
+
 def test_a_version_in_the_packs_that_lacks_its_bytes_is_left_alone(folder: Path, tmp_path: Path) -> None:
     with Store.open(folder, KEY) as store:
         store.commit("a.py", change({"x": b"1"}))

@@ -10,7 +10,7 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .blobs import Location
 from .errors import StoreError
@@ -45,6 +45,9 @@ SCHEMA = {
 }
 """What the catalog has to look like, word for word: triggers or views smuggled in would run inside our transactions."""
 _FORMAT = "format"
+_HARDENED = "hardened"
+MOST_HARDENED = 64
+"""Packs of which it is noted how far they are on the disk; those before are."""
 _SINCE_FORMAT_2 = ("listings", "thinned")
 
 
@@ -61,6 +64,13 @@ def _bounded(name: str) -> str:
 _SESSION = f"SELECT {', '.join(map(_bounded, SessionRow._fields))} FROM sessions "
 _VERSION = f"SELECT {', '.join(map(_bounded, VersionRow._fields))} FROM versions "
 _ADD_VERSION = f"INSERT OR REPLACE INTO versions VALUES ({','.join('?' * (len(VersionRow._fields) + 1))})"
+
+
+class Hardened(NamedTuple):
+    """How far packs were on the disk, and in which run of the system that was so."""
+
+    boot: bytes
+    packs: dict[int, int]
 
 
 class Catalog:
@@ -125,6 +135,7 @@ class Catalog:
                 self._db.execute(statement)
             self._db.execute("INSERT INTO meta VALUES ('store_id', ?), ('created', ?)", (store_id, to_blob(now)))
             self.note_format()
+            self.note_hardened(b"")
             if rebuilding:
                 self._db.execute("INSERT INTO meta VALUES ('rebuilding', x'01')")
             self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -151,6 +162,30 @@ class Catalog:
         except StoreError:
             return False
         return noted is not None and noted != b"%d" % form
+
+    def note_hardened(self, boot: bytes) -> None:
+        """Note how far the packs are on the disk: as far as they are filled now. For a durable transaction.
+
+        Args:
+            boot: tells this run of the system from others.
+        """
+        self._db.execute(
+            f"INSERT OR REPLACE INTO meta SELECT '{_HARDENED}',"
+            " CAST(? || coalesce(group_concat(entry, ' '), '') AS BLOB)"
+            " FROM (SELECT number || ':' || used AS entry FROM packs WHERE kind > 0 ORDER BY number DESC LIMIT ?)",
+            (boot.decode("ascii", "replace") + " ", MOST_HARDENED),
+        )
+
+    def hardened(self) -> Hardened | None:
+        """Return what `note_hardened` noted last; None if it never did, or that cannot be read."""
+        noted = self.meta(_HARDENED)
+        try:
+            boot, *entries = (noted or b"").decode("ascii").split(" ")
+            pairs = (entry.split(":") for entry in entries if entry)
+            packs = {int(number): int(used) for number, used in pairs}
+        except ValueError:
+            return None
+        return None if noted is None else Hardened(boot.encode("ascii"), packs)
 
     def rebuilt(self) -> None:
         """Everything that the packs hold is in the catalog."""

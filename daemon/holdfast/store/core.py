@@ -83,6 +83,8 @@ class Core(Durability):
         self.verified: dict[bytes, VersionRow] = {}
         """For each session (by uuid) a version whose whole chain was verified in this process."""
         self._heads_seen = catalog.data_version()
+        self.boot = b""
+        """Tells this run of the system from others."""
         self._previewing = False
         self._strain = 0
         self._reserved = 0
@@ -267,6 +269,7 @@ class Core(Durability):
                     if durable:
                         touched = {*self._unsynced, *self.log.touched, *(bulk.touched if bulk else ())}
                         self._sync_packs(sorted(touched))
+                        self.catalog.note_hardened(self.boot)
             except BaseException:
                 self.log.abort()
                 raise

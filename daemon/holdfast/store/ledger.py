@@ -158,6 +158,11 @@ class HistoryTables:
         for page in self._pages("SELECT * FROM chunks WHERE digest > ? ORDER BY digest LIMIT ?", b"", size):
             yield [(digest, Location(*place)) for digest, *place in page]
 
+    def chunks_behind(self, pack: int, start: int) -> list[tuple[bytes, Location]]:
+        """Return the chunks of a pack that lie behind a place. Reads all places: for recoveries only."""
+        rows = self._all("SELECT * FROM chunks WHERE pack = ? AND offset >= ?", (pack, start))
+        return [(digest, Location(*place)) for digest, *place in rows]
+
     def places(self, table: str, size: int) -> Iterator[list[tuple[int, int, int]]]:
         """Yield (id, pack, offset) of the rows of `versions` or `listings` in the order of ids, so many at a time."""
         yield from self._pages(f"SELECT id, pack, offset FROM {table} WHERE id > ? ORDER BY id LIMIT ?", 0, size)

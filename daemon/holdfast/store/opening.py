@@ -8,6 +8,7 @@ import platform
 import secrets
 from pathlib import Path
 
+from .aftermath import boot_id, forget_what_never_arrived
 from .appending import PackAppender
 from .catalog import APPLICATION_ID, CATALOG_NAME, FORMAT, Catalog, peek
 from .compacting import remove_retired
@@ -107,6 +108,8 @@ def _set_up(core: Core) -> None:
     recovery = Recovery(core, rebuild=core.catalog.meta("rebuilding") is not None)
     recovery.run()
     core.short.update(recovery.short)
+    forget_what_never_arrived(core)
+    core.boot = boot_id()
     with core.writing():
         core.catalog.note_signer(core.seal.key_id, _me(), now(), str(core.packs.folder.parent.absolute()))
         core.catalog.note_format()
