@@ -306,13 +306,20 @@ class HoldfastServer(LanguageServer):
             raise _InvalidMessage(str(error) or type(error).__name__) from error
 
     def _answered(self, message: dict[str, Any]) -> None:
+        identity = message.get("id")
+        questions = self.protocol._request_futures
+        question = questions.get(identity) if isinstance(identity, str | int) else None
+        # pygls keeps the client's own requests, which are tasks, in the same place.
+        if identity is None or question is None or isinstance(question, asyncio.Task):
+            logger.warning("an answer came to what was never asked")
+            return
         try:
             self.protocol.handle_message(self.protocol.structure_message(message))
         except Exception as error:  # noqa: BLE001 - a wrong answer fails the question it belongs to, nothing else
             logger.warning("an answer could not be used: %s", error)
-            future = self.protocol._request_futures.pop(message.get("id", ""), None)
-            if future is not None and not future.done():
-                future.set_exception(HoldfastError("the client's answer could not be understood"))
+            questions.pop(identity, None)
+            if not question.done():
+                question.set_exception(HoldfastError("the client's answer could not be understood"))
 
     def _refuse(self, identity: Any, code: Any, message: str) -> None:
         if isinstance(identity, bool) or not isinstance(identity, str | int | None):

@@ -215,3 +215,12 @@ async def test_the_request_for_an_unknown_session_is_refused(daemon: Client) -> 
     with pytest.raises(RpcError) as caught:
         await daemon.request("holdfast/interrupt", daemon.document("never.py"))
     assert caught.value.code == -32010
+
+
+async def test_an_answer_to_what_was_never_asked_disturbs_nothing(daemon: Client) -> None:
+    await daemon.run("a.py", "import time")
+    identity, running = daemon.start_request("holdfast/execute", {**daemon.document("a.py"), "code": "time.sleep(0.5)"})
+    for answer in ({"id": identity, "result": 1}, {"id": identity, "error": {}}, {"id": ""}, {"id": [1]}, {}):
+        daemon.send({"jsonrpc": "2.0", **answer})
+    assert (await running)["status"] == "ok"
+    assert await daemon.value("a.py", "1 + 1") == "2"
