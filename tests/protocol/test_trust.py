@@ -60,6 +60,8 @@ async def test_what_others_saved_runs_no_code_until_it_is_trusted(theirs: Path, 
             assert "holdfast trust" in caught.value.message
         run = await client.run("a.py", "y = 3")
         assert run["status"] == "ok"
+        assert (await client.state("a.py"))["trusted"]
+        assert (await client.state("a.py"))["signersDigest"] == state["signersDigest"]
         assert "holdfast trust" in conflicts(client)[0]
         assert not canary.exists()
 

@@ -43,11 +43,12 @@ async def _trust(target: Target, only_list: bool, revoke: bool, yes: bool, as_js
             click.confirm(
                 "Restoring it runs code that it brings along, with your rights. Trust it?", abort=True, err=True
             )
+        stands = state["trusted"]
         state = await ask(
             target, "holdfast/state/trust", revoke=revoke or None, digest=None if revoke else state.get("signersDigest")
         )
         if not as_json:
-            _tell(target, state, revoke)
+            _tell(target, state, revoke, stands)
     if as_json:
         print_json(state)
     return Exit.OK
@@ -59,7 +60,7 @@ def _show(target: Target, state: dict[str, Any]) -> None:
         click.echo(f"Nothing is saved for {name}.", err=True)
         return
     if not state.get("signers"):
-        what = "You saved all of it yourself" if state["trusted"] else "It is not as you saved it"
+        what = "you saved all of it yourself" if state["trusted"] else "it is not as you saved it"
         click.echo(f"{name}: {what}.", err=True)
         return
     for signer in state["signers"]:
@@ -79,13 +80,16 @@ def _show(target: Target, state: dict[str, Any]) -> None:
         click.echo("Who they are is what they say; nothing proves it. Ask them, if it matters.", err=True)
 
 
-def _tell(target: Target, state: dict[str, Any], revoke: bool) -> None:
+def _tell(target: Target, state: dict[str, Any], revoke: bool, stands: bool) -> None:
+    """Say what came of it; `stands`: the last version was the user's own before."""
     name = target.path.name
     if revoke:
         click.echo(
             f"What others saved of {name} is not restored any more. What a kernel has of it already stays in memory, "
             f"and is saved as yours with its next run; `holdfast stop` ends it."
         )
+    elif stands:
+        click.echo(f"What others saved of {name} can be restored: `holdfast restore {name} --version N`.")
     elif state["trusted"]:
         click.echo(f"{name} can be restored: its next run does so, or `holdfast restore {name}`.")
     else:

@@ -102,6 +102,12 @@ class HistoryTables:
             for identity, parent, base, labelled in rows
         ]
 
+    def has_other_signers(self, session: int, key_id: bytes) -> bool:
+        """Whether a session has versions that another key signed."""
+        place = version_id(session, 0), version_id(session + 1, 0)
+        question = "SELECT 1 FROM versions WHERE id >= ? AND id < ? AND signer IS NOT ? LIMIT 1"
+        return bool(self._all(question, (*place, key_id)))
+
     def remove_versions(self, session: int, ranges: Sequence[tuple[int, int]], at: str) -> None:
         """Remove versions, and note that they were there.
 

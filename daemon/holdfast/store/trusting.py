@@ -61,14 +61,16 @@ class Trusting:
             return Strangers([], {}, set()) if session is None else self._strangers(session)
 
     def is_ours(self, key: str) -> bool:
-        """Whether the user never said anything about a session of others, and the head was signed with their key."""
+        """Whether all versions of a session say that they were signed with the user's key, and the user never said
+        anything about others."""
         with self._core.reading():
             session = self._places.find(key)
-            if session is None or session.head is None:
+            if session is None:
                 return True
-            row = self._core.catalog.version(session.id, session.head)
             said = self._core.trusts.of(session.uuid)
-            return row is not None and row.signer == self._core.seal.key_id and not said.at and not said.revoked
+            if said.at or said.revoked:
+                return False
+            return not self._core.catalog.history.has_other_signers(session.id, self._core.seal.key_id)
 
     def trust(self, key: str, expected: str | None = None) -> int:
         """Let the versions be restored that others signed of a session, as they are now; return how many.
