@@ -54,6 +54,12 @@ class Subscription(AsyncIterator[tuple[str, Any]]):
             self._fresh.append((method, params))
             self._stirred.set()
 
+    def arrived(self) -> list[tuple[str, Any]]:
+        """Take what has come so far, without waiting for more."""
+        found = list(self._fresh)
+        self._fresh.clear()
+        return found
+
     async def __anext__(self) -> tuple[str, Any]:
         while not self._fresh:
             if self._rpc.closed.done():

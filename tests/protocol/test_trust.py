@@ -121,6 +121,8 @@ async def test_the_command_shows_what_it_is_about_to_trust(theirs: Path) -> None
         assert str(theirs / ".state") in shown
         assert "nothing proves it" in shown
         assert "holdfast trust" in holdfast(theirs, "restore", "a.py", code=5)
+        told = holdfast(theirs, "exec", "a.py", "-c", "y = 1", "--no-persist")
+        assert "The session starts without it" in told
         assert "--yes" in holdfast(theirs, "trust", "a.py", code=2)
         assert "can be restored" in holdfast(theirs, "trust", "a.py", "--yes")
         assert "Restored" in holdfast(theirs, "restore", "a.py")

@@ -13,6 +13,7 @@ from holdfast.command_line.exits import EPILOG, Exit, exit_of_error, exit_of_run
 from holdfast.command_line.interrupts import Interrupts
 from holdfast.command_line.prompt import Prompt
 from holdfast.command_line.runview import JsonLines, JsonRun, Piece, Text, View
+from holdfast.command_line.screen import plain
 from holdfast.command_line.target import Command, Target, connected, folder_option, perform
 from holdfast_client.connection import Connection
 from holdfast_client.errors import HoldfastError
@@ -57,6 +58,7 @@ class Runner:
         self._view = view
         self._interrupts = interrupts
         self._saving: list[tuple[Piece, Execution]] = []
+        self._conflicts = connection.subscribe("holdfast/state/conflict")
 
     async def run(self, piece: Piece) -> tuple[str, Exit]:
         """Run a piece to its end; return the run's status and the exit code that it stands for."""
@@ -68,6 +70,9 @@ class Runner:
             self._view.output(piece, output)
         run = await execution.result()
         self._view.result(piece, run)
+        for _, conflict in self._conflicts.arrived():
+            if conflict["textDocument"] == self._target.params["textDocument"]:
+                self._view.say(plain(conflict["reason"]))
         if run["state"]["status"] == "saving":
             self._saving.append((piece, execution))
         return run["status"], exit_of_run(run)
