@@ -299,7 +299,10 @@ class HoldfastServer(LanguageServer):
                     if "id" in message
                     else JsonRPCNotification(method, "2.0", None)
                 )
-            return self.protocol._converter.structure(message, known[0])
+            found: Any = self.protocol._converter.structure(message, known[0])
+            if method == lsp.CANCEL_REQUEST and not isinstance(found.params.id, str | int):
+                raise _InvalidMessage("params.id is neither a number nor a text")
+            return found
         except (BaseValidationError, ClassValidationError) as error:
             raise _InvalidMessage(_first_problem(error)) from error
         except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
