@@ -1,6 +1,6 @@
 """Messages that no sound client would send, to a real daemon: it answers, and goes on.
 
-    python tests/protocol/fuzzing.py --minutes 10 --seed 1
+    PYTHONPATH=tests python tests/protocol/fuzzing.py --minutes 10 --seed 1
 
 Of every message it is asked that the daemon lives, answers the next request, and breaks down nowhere inside: no error
 -32603, and none in its log. What is sent is made of the examples in `docs/protocol.md`, changed at random.
@@ -17,12 +17,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import given, seed
 from hypothesis import strategies as st
+from mutation import changed, places
+from mutation import examples as settings_of
 
 PROTOCOL = Path(__file__).parent.parent.parent / "docs" / "protocol.md"
 PATIENCE = 60.0
@@ -76,24 +77,6 @@ def examples() -> list[dict[str, Any]]:
     return found
 
 
-def places(value: Any, here: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Go through the paths to everything inside of a value."""
-    yield here
-    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, child in children:
-        yield from places(child, (*here, key))
-
-
-def changed(value: Any, path: tuple[Any, ...], change: Callable[[Any], Any]) -> Any:
-    """Return a copy of a value in which one thing is another; None as the change of a member takes it away."""
-    if not path:
-        return change(value)
-    first, *rest = path
-    copy = dict(value) if isinstance(value, dict) else list(value)
-    copy[first] = changed(value[first], tuple(rest), change)
-    return copy
-
-
 @st.composite
 def messages(draw: st.DrawFn) -> Any:
     """Make a message, nearly right."""
@@ -105,7 +88,7 @@ def messages(draw: st.DrawFn) -> Any:
         if path == ("method",):
             continue
         new = draw(VALUES)
-        message = changed(message, path, lambda _, new=new: new)
+        message = changed(message, path, new)
         if not isinstance(message, dict):
             break
     if isinstance(message, dict) and draw(st.integers(0, 20)) == 0:
@@ -232,13 +215,7 @@ def fuzz(folder: Path, number: int, count: int) -> int:
     here = workspace.as_uri().encode()
 
     @seed(number)
-    @settings(
-        max_examples=count,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
+    @settings_of(count)
     @given(st.lists(CONTENTS, min_size=1, max_size=6))
     def run(contents: list[bytes]) -> None:
         for content in contents:

@@ -1,6 +1,6 @@
 """The format's readers, fed with what nobody wrote: they say what is wrong, and never break down, hang or swell.
 
-    python tests/store/store_fuzz.py --minutes 10 --seed 1
+    PYTHONPATH=tests python tests/store/store_fuzz.py --minutes 10 --seed 1
 
 Bit rot is found by checksums before any reader sees it. Here the checksums are right: what they cover was written by
 somebody who knows the format, and has no key.
@@ -18,11 +18,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from blake3 import blake3
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import given, seed
 from hypothesis import strategies as st
+from mutation import changed, examples, places
 from store_making import KEY, change
 
 from holdfast.store.blobs import decode_refs, unpack
@@ -80,24 +80,6 @@ def records(folder: Path) -> Iterator[tuple[Path, Record, bytes]]:
                     yield path, record, payload
 
 
-def places(value: Any, here: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Go through the paths to everything inside of a value."""
-    yield here
-    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, child in children:
-        yield from places(child, (*here, key))
-
-
-def changed(value: Any, path: tuple[Any, ...], new: Any) -> Any:
-    """Return a copy of a value in which one thing is another."""
-    if not path:
-        return new
-    first, *rest = path
-    copy = dict(value) if isinstance(value, dict) else list(value)
-    copy[first] = changed(value[first], tuple(rest), new)
-    return copy
-
-
 @st.composite
 def texts_like(draw: st.DrawFn, original: bytes) -> bytes:
     """Make JSON nearly like some, or bytes nearly like it."""
@@ -139,13 +121,7 @@ def fuzz_readers(original: Path, number: int, count: int) -> None:
     whole = st.sampled_from(payloads).flatmap(bytes_like) | st.binary(max_size=200)
 
     @seed(number)
-    @settings(
-        max_examples=count,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
+    @examples(count)
     @given(deltas, metas, refs, whole, st.integers(0, 2**40))
     def run(delta: bytes, meta: bytes, ref: bytes, payload: bytes, size: int) -> None:
         declared(lambda: decode_delta(delta))
@@ -164,13 +140,7 @@ def fuzz_folders(original: Path, number: int, count: int) -> None:
     found = list(records(original))
 
     @seed(number)
-    @settings(
-        max_examples=count,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
+    @examples(count)
     @given(st.data())
     def run(data: st.DataObject) -> None:
         path, record, payload = data.draw(st.sampled_from(found))

@@ -159,18 +159,17 @@ def _polars(before: Any, after: Any) -> dict[str, Any]:
 # -- arrays
 
 
+def _outside(before: Any, after: Any) -> tuple[dict[str, Any], list[str]]:
+    """Compare shapes and dtypes; return fields and lines."""
+    shapes, dtypes = [tuple(before.shape), tuple(after.shape)], [str(before.dtype), str(after.dtype)]
+    pairs: dict[str, list[Any]] = {"shape": shapes, "dtype": dtypes}
+    lines = [f"{name}: {_change(*pair)}" for name, pair in pairs.items() if pair[0] != pair[1]]
+    return {"kind": "array", "shape": list(map(list, shapes)), "dtype": dtypes}, lines
+
+
 def _arrays(before: Any, after: Any) -> dict[str, Any]:
     numpy = sys.modules["numpy"]
-    found: dict[str, Any] = {
-        "kind": "array",
-        "shape": [list(before.shape), list(after.shape)],
-        "dtype": [str(before.dtype), str(after.dtype)],
-    }
-    lines = []
-    if before.shape != after.shape:
-        lines.append(f"shape: {_change(before.shape, after.shape)}")
-    if before.dtype != after.dtype:
-        lines.append(f"dtype: {_change(before.dtype, after.dtype)}")
+    found, lines = _outside(before, after)
     if before.shape == after.shape:
         changed = numpy.asarray(_unequal_elements(numpy, before, after))
         count = int(changed.sum())
@@ -225,16 +224,7 @@ def _told(before: dict[str, float], after: dict[str, float]) -> list[str]:
 
 def compare_tensors(before: Any, after: Any) -> dict[str, Any]:
     """Compare two tensors of torch."""
-    found: dict[str, Any] = {
-        "kind": "array",
-        "shape": [list(before.shape), list(after.shape)],
-        "dtype": [str(before.dtype), str(after.dtype)],
-    }
-    lines = []
-    if before.shape != after.shape:
-        lines.append(f"shape: {_change(tuple(before.shape), tuple(after.shape))}")
-    if before.dtype != after.dtype:
-        lines.append(f"dtype: {_change(before.dtype, after.dtype)}")
+    found, lines = _outside(before, after)
     if not lines:
         one, two = before.detach(), after.detach()
         unequal = (one != two) & ~((one != one) & (two != two))
