@@ -105,16 +105,18 @@ def _check_entry(path: Path, status: os.stat_result) -> None:
     if is_folder and not stat.S_ISDIR(status.st_mode):
         raise _strange(path, "is no folder")
     if path.name in (CATALOG_NAME, LOCK_NAME) and status.st_nlink > 1:
-        raise _strange(path, "is another name of a file that has more than one, and may be somebody else's")
+        raise _strange(
+            path, "has a second name (a hard link), so it may be somebody else's file", "Replace it by a copy of itself"
+        )
     if path.name == f"{CATALOG_NAME}-journal" and _names_a_journal(path):
         raise _strange(path, "was made to have SQLite delete a file elsewhere")
 
 
-def _strange(path: Path, what: str) -> StoreUnavailable:
+def _strange(path: Path, what: str, remedy: str = "Move it away") -> StoreUnavailable:
     return StoreUnavailable(
         "foreign",
         f"{path} {what}. Nothing was read or written. Holdfast made no such thing: find out where the folder comes "
-        f"from, and move it away.",
+        f"from. {remedy}, if you trust the rest.",
     )
 
 
