@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from store_making import KEY, OTHER_KEY, Value, change, packs, streams, values
-from store_repair import examine, found, repair
+from store_repair import examine, examined, found, repair
 
 from holdfast.store.packs import PACK_HEADER
 from holdfast.store.store import Store
@@ -37,6 +37,11 @@ def every(folder: Path) -> dict[int, dict[str, Value]]:
     """Return what all versions of the first session hold."""
     with Store.open(folder, KEY) as store:
         return {record.version: values(store, "a.py", record.version) for record in store.history("a.py")}
+
+
+def found_in(store: Store) -> list[tuple[str, str]]:
+    """Return what is wrong with a store that is open."""
+    return [(finding.problem.kind, finding.problem.what) for finding in examined(store)]
 
 
 def edit(folder: Path, statement: str) -> None:
@@ -250,6 +255,27 @@ def test_files_that_are_none_of_the_stores_go_to_the_trash_and_metadata_is_writt
     assert repair(folder) == []
     assert sorted(path.name for path in folder.glob("trash/*/*")) == ["000001.copy.bak", "notes.pack"]
     assert every(folder) == history
+
+
+def test_an_upload_under_way_is_no_file_that_belongs_to_nobody(folder: Path) -> None:
+    from holdfast.store.records import Change, ComponentContent, Patch
+
+    large = os.urandom(600_000)
+    with Store.open(folder, KEY) as store:
+        store.commit("a.py", change({"x": b"1"}))
+        upload = store.upload()
+        upload.write(0, large[: 2 * 262_144])
+        for number in range(3):
+            store._core.log.leave(0)
+            store.commit("a.py", change({"x": b"%d" % number * 500}))
+        store.write_metadata("a.py")
+        assert found_in(store) == []
+        upload.write(2 * 262_144, large[2 * 262_144 :])
+        patch = Patch(len(large), upload=upload)
+        store.commit("a.py", Change(changed=[ComponentContent("l", ("l",), "fp", b"s", [patch])]))
+        store.write_metadata("a.py")
+        assert found_in(store) == []
+        assert bytes(store.read(store.listing("a.py")["l"]).buffers[0]) == large
 
 
 def test_what_somebody_else_signed_is_named_and_left_as_it_is(folder: Path) -> None:

@@ -127,7 +127,7 @@ class Examiner:
             if session.trashed is None:
                 self._metadata(from_blob(session.key))
                 yield
-        self._strays(newest)
+        self._strays()
         self.checked += self._inventory.checked + chronicle.checked
 
     # ------------------------------------------------------------------ packs and chunks
@@ -247,19 +247,15 @@ class Examiner:
             partial(self._write, key),
         )
 
-    def _strays(self, newest: int) -> None:
+    def _strays(self) -> None:
         """Tell of files among the packs that are none of the store's."""
-        core = self._core
-        known = {core.packs.path(number).name for number in (*core.catalog.packs(), *core.catalog.retired())}
-        for path in sorted(core.packs.folder.iterdir()):
-            is_new = path.stem.isdigit() and int(path.stem) > newest
-            if path.name not in known and not is_new:
-                self.findings.note(
-                    "orphan",
-                    f"packs/{path.name}",
-                    "Nothing in the store refers to this file. Repair moves it to the trash folder.",
-                    partial(self._trash.take, path),
-                )
+        for path in mending.strays(self._core):
+            self.findings.note(
+                "orphan",
+                f"packs/{path.name}",
+                "Nothing in the store refers to this file. Repair moves it to the trash folder.",
+                partial(mending.take_stray, self._core, self._trash, path),
+            )
 
 
 def _same(found: dict[str, object], expected: dict[str, object]) -> bool:

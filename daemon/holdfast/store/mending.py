@@ -222,8 +222,28 @@ def rewrite_listing(core: Core, identity: int, places: Sequence[tuple[int, int, 
             return
 
 
+def strays(core: Core) -> list[Path]:
+    """Return the files among the packs that are none of the store's, nor of a save or an upload under way."""
+    with core.lock:
+        core.settle()
+        numbers = {*core.catalog.packs(), *core.catalog.retired(), *core.pins.packs()}
+        numbers |= {number for number in (core.log.current, core.bulk.current) if number is not None}
+        numbers |= {*core.log.touched, *core.bulk.touched}
+        known, newest = {core.packs.path(number).name for number in numbers}, core.catalog.newest_pack()
+    found = (path for path in core.packs.folder.iterdir() if path.name not in known)
+    return sorted(path for path in found if not (path.stem.isdigit() and int(path.stem) > newest))
+
+
+def take_stray(core: Core, trash: Trash, path: Path) -> None:
+    """Move a file that is none of the store's to the trash."""
+    if path in strays(core):
+        trash.take(path)
+
+
 def drop_listing(core: Core, trash: Trash, row: ListingRow) -> None:
     """Remove a listing that cannot be read."""
+    if core.catalog.history.listing(row.id >> 32, row.id & 0xFFFFFFFF) != row:
+        return  # made anew meanwhile
     trash.keep(f"listing-{row.id & 0xFFFFFFFF}-{row.id >> 32}", b"\n".join((row.meta, row.delta)))
     with core.writing():
         core.catalog.history.remove_listing(row.id)
