@@ -40,6 +40,7 @@ from .packs import (
 from .recovery import version_row_of
 from .rows import SessionRow, from_blob, to_blob, version_id
 
+_PLAIN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 PARTIAL = "incomplete: what it builds on is lost"
 """The label of versions that hold no more than what was changed after a version that is lost."""
 
@@ -77,7 +78,7 @@ class Trash:
             OSError: it could not be written.
         """
         path = self._made() / name
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _PLAIN, 0o600)
         with os.fdopen(fd, "wb") as file:
             file.write(data)
 

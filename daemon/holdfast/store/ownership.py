@@ -11,6 +11,7 @@ from pathlib import Path
 
 OWNER_NAME = "lock.owner"
 _MAX = 1024
+_PLAIN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 class Owned(Exception):
@@ -32,7 +33,7 @@ class OwnerFile:
             raise Owned(self._holder())
 
     def _create(self) -> bool:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _PLAIN
         try:
             fd = os.open(self._path, flags, 0o600)
         except FileExistsError:
