@@ -87,8 +87,8 @@ def _here() -> dict[str, str]:
 
 
 def _is_alive(pid: int) -> bool:
-    if pid == os.getpid():
-        return True
+    if pid == os.getpid() or os.name != "posix":
+        return True  # elsewhere there is no signal that only asks
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
