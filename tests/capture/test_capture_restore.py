@@ -91,6 +91,19 @@ def test_merging_brings_back_only_the_wanted_names() -> None:
     assert session.run("pass").names_changed == ["a"]
 
 
+def test_what_shares_objects_with_the_wanted_names_stays_as_it_is() -> None:
+    session = Session()
+    session.run("a = [1]\nb = [a]\nc = a")
+    version = copied(session.store)
+    session.run("a.append(2)\ndel c")
+    outcome = session.capture.restore(list(version.values()), mode="merge", names=["a"])
+    assert outcome.restored == ["a"]
+    assert (session.names["a"], session.names["b"], "c" in session.names) == ([1], [[1, 2]], False)
+    assert session.run("pass").names_changed == ["a", "b"]
+    again = session.reborn()
+    assert (again.names["a"], again.names["b"], "c" in again.names) == ([1], [[1, 2]], False)
+
+
 def test_a_merged_instance_belongs_to_the_living_class() -> None:
     session = Session()
     session.run("class C: pass\nc = C(); c.v = 1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -191,6 +192,21 @@ async def test_some_names_of_any_version_are_exported_and_imported(daemon: Clien
                 f"holdfast/state/{method}", {**daemon.document("a.py"), "path": "out.holdfast", **params}
             )
         assert caught.value.code == (-32014 if "version" in params else -32602)
+
+
+async def test_what_is_no_file_cannot_be_imported(daemon: Client, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe", tmp_path / "nowhere", Path("/dev/zero")):
+        error = await refused(daemon, path)
+        assert (error.code, error.data["kind"]) == (-32602, "badPath")
+
+
+async def test_what_goes_along_with_the_wanted_names_is_said(daemon: Client) -> None:
+    await daemon.run("a.py", "shared = [1]\nsecret = [shared]\nn = 1")
+    result = await export(daemon, "a.py", "out.holdfast", names=["shared", "n"])
+    assert result["variableCount"] == 2 and "as well (secret)" in result["message"]
+    await import_(daemon, "b.py", "out.holdfast")
+    assert sorted(await daemon.variables("b.py")) == ["n", "shared"]
 
 
 async def test_an_import_brings_back_what_was_changed_since_in_the_same_session(daemon: Client) -> None:

@@ -24,6 +24,7 @@ from holdfast.loading import Loaded, load
 from holdfast.portable.reading import (
     FORMAT,
     FORMAT_VERSION,
+    LARGEST_MANIFEST,
     MANIFEST,
     PLAIN,
     SIGNATURE,
@@ -163,10 +164,21 @@ def _finish(version: _Version, manifest: dict[str, Any], answer: dict[str, Any],
     with store_errors(), zipfile.ZipFile(draft, "a") as archive:
         for entry in _closure([home[name] for name in pickled], home, answer["refs"]):
             manifest["groups"].append(_group(archive, entry, version.loaded, manifest["members"]))
-        text = json.dumps(manifest, ensure_ascii=False, indent=1).encode("utf-8", "replace") + b"\n"
+        text = _text_of(manifest)
         write_member(archive, MANIFEST, lambda sink: sink.write(text), text[:1024])
         signature = signature_of(text)
         write_member(archive, SIGNATURE, lambda sink: sink.write(signature))
+
+
+def _text_of(manifest: dict[str, Any]) -> bytes:
+    """Return a manifest as text; of a history that is too long to be read again, the oldest runs are left out."""
+    while True:
+        text = json.dumps(manifest, ensure_ascii=False, indent=1).encode("utf-8", "replace") + b"\n"
+        if len(text) <= LARGEST_MANIFEST:
+            return text
+        if not manifest["history"]:
+            raise HoldfastError("There are too many variables for one file; export some of them.", kind="tooMany")
+        manifest["history"] = manifest["history"][: len(manifest["history"]) // 2]
 
 
 def _group(
@@ -385,6 +397,10 @@ def _message(version: VersionRecord, target: Path, manifest: dict[str, Any], fai
         message += f"; JSON does not hold all that {len(pickled)} of them are ({_some(pickled)})"
     elif pickled:
         message += f"; {len(pickled)} of them as pickle ({_some(pickled)})"
+    listed = {entry["name"] for entry in manifest["variables"]}
+    along = sorted({name for group in manifest["groups"] for name in group["names"]} - listed)
+    if along:
+        message += f"; what they share objects with is in the file as well ({_some(along)})"
     if failed:
         message += f"; {len(failed)} could not be exported: {_some([lost.name for lost in failed])}"
     return message

@@ -25,12 +25,12 @@ PLAIN = "holdfast json"
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 SIGNATURE = "signature.json"
-LARGEST_MANIFEST = 64 << 20
+LARGEST_MANIFEST = 32 << 20
 LARGEST_SIGNATURE = 1 << 16
 MOST_MEMBERS = 200_000
 PIECE = 4 << 20
-JSON_WEIGHT = 16
-"""Bytes of memory that a byte of JSON may take once it is read."""
+JSON_WEIGHT = 25
+"""Bytes of memory that a byte of JSON may take once it is read: `{},` is a dict and a place in a list."""
 _UNKNOWN_MEMORY = 8 << 30
 """Bytes that are taken to be free where nobody can tell."""
 _FAULTS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, KeyError)

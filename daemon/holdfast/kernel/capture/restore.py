@@ -291,6 +291,8 @@ class Restoration:
         """Called once, before a module of a library is imported: that takes a while."""
         self.pointed: dict[str, set[str]] = {}
         """By component, the hidden members that what could not be loaded points to."""
+        self.only: Collection[str] | None = None
+        """The variables that are to be; all that are loaded if None."""
         self.annotated: list[Any] = []
         """Functions and classes whose annotations are texts that were values."""
         self._home = {member: component for component in components for member in component.members}
@@ -361,8 +363,13 @@ class Restoration:
         return {member: self.values[member] for member in component.members}
 
     def bind(self) -> None:
-        """Make variables of what is loaded."""
-        self.session.namespace.update((member, value) for member, value in self.values.items() if is_visible(member))
+        """Make variables of what is loaded, or of what is wanted of it."""
+        only = self.only
+        self.session.namespace.update(
+            (member, value)
+            for member, value in self.values.items()
+            if is_visible(member) and (only is None or member in only)
+        )
         self.session.kept.update((member, value) for member, value in self.values.items() if member.startswith(KEPT))
 
     def _try(self, component: SavedComponent) -> None:

@@ -640,6 +640,8 @@ class SessionCapture:
 
         wanted = _wanted(components, names)
         restoration = Restoration(self._session, components, living, differences)
+        # What shares objects with the wanted is loaded with it, and stays as it is in memory.
+        restoration.only = names if owed else None
         failed = self._load(restoration, wanted, names)
         for component in wanted:
             self._prefer_saved(component, restoration)
