@@ -16,7 +16,7 @@ from typing import Any
 import numpy
 import pandas
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from holdfast.kernel.portable import arrays, forms, values
@@ -105,11 +105,13 @@ def same(one: Any, other: Any) -> bool:
     return repr(one) == repr(other) or bool(one == other and abs(one) > 10**4000)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(VALUES)
 def test_a_value_comes_back_from_json_as_it_is(value: Any) -> None:
     assert same(values.load(values.dump(value)), value)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(VALUES)
 def test_readers_that_know_only_floats_lose_no_digits(value: Any) -> None:
     def numbers(told: Any) -> list[Any]:
@@ -284,6 +286,7 @@ def test_bytes_that_are_no_value_of_their_form_are_damaged(form: str, details: d
         forms.read(form, details, data)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.recursive(
         st.none() | st.integers() | st.text(max_size=3),
