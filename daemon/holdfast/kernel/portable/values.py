@@ -25,6 +25,8 @@ MOST_DEEP = 100
 """Levels of nesting; readers call themselves for each."""
 MOST_DIGITS = 4000
 """Decimal digits of a number: reading more takes quadratic time, so Python refuses it."""
+LONGEST_DECIMAL = 1 << 20
+"""Characters."""
 _NAN = struct.pack(">d", math.nan)
 _PLAIN = frozenset([str, bool, type(None)])
 _NUMBERS = frozenset([*_PLAIN, int, float])
@@ -182,9 +184,10 @@ def _complex(value: complex) -> Any:
 
 
 def _decimal(value: decimal.Decimal) -> Any:
-    if len(value.as_tuple().digits) > MOST_DIGITS:
-        raise NotExact(f"it has more than {MOST_DIGITS} digits")
-    return {TAG: "decimal", "value": str(value)}
+    text = str(value)
+    if len(text) > LONGEST_DECIMAL:
+        raise NotExact(f"it has more than {LONGEST_DECIMAL} digits")
+    return {TAG: "decimal", "value": text}
 
 
 def _zone(zone: datetime.tzinfo | None) -> Any:
@@ -317,7 +320,7 @@ def _decode_float(told: Any) -> float:
 
 def _decode_decimal(told: Any) -> decimal.Decimal:
     text = told["value"]
-    if type(text) is not str or len(text) > 2 * MOST_DIGITS:
+    if type(text) is not str or len(text) > LONGEST_DECIMAL:
         raise ValueError("it is no decimal number")
     return decimal.Decimal(text)
 
