@@ -31,11 +31,13 @@ class FileTravel:
 
     async def describe(self, place: Place, versions: Sequence[Version]) -> None:
         """Say of versions which files their runs wrote."""
-        files = self._house.files
-        if not await files.has_records():
-            return
-        records = await self._records(place)
-        written = await files.written({record.run_id for record in records.values()})
+        records: dict[int, VersionRecord] = {}
+
+        async def runs() -> set[str]:
+            records.update(await self._records(place))
+            return {record.run_id for record in records.values()}
+
+        written = await self._house.files.written(runs)
         for version in versions:
             record = records.get(version.version)
             if record is not None and record.run_id:

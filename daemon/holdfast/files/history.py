@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -170,20 +170,18 @@ class FileHistory:
 
     # ------------------------------------------------------------------ what is known
 
-    async def has_records(self) -> bool:
-        """Whether runs are known to have written files."""
-        return bool(await self._records())
-
-    async def written(self, made: Collection[str]) -> dict[str, FilesWritten]:
+    async def written(self, made: Callable[[], Awaitable[Collection[str]]]) -> dict[str, FilesWritten]:
         """Return which files were written by runs, or, under the id of the run before, by those that saved nothing.
 
         Args:
-            made: the ids of all runs that made a version of a document.
+            made: returns the ids of all runs that made a version of a document; asked if runs wrote files at all.
         """
         found: dict[str, FilesWritten] = {}
-        for record in await self._records():
-            run = record.run_id if record.run_id in made else _after(record)
-            if not record.run_id or run not in made:
+        noted = await self._records()
+        runs = await made() if noted else ()
+        for record in noted:
+            run = record.run_id if record.run_id in runs else _after(record)
+            if not record.run_id or run not in runs:
                 continue
             created = set(record.environment.get("created", ()))
             files = found.setdefault(run, FilesWritten())
