@@ -186,12 +186,12 @@ class Saver:
             reason=f"The kernel could not take a snapshot (its log says why). {_KEPT}",
         )
 
-    async def capture(self, kernel: Kernel) -> Saved:
-        """Save what the kernel owes, outside of a run."""
+    async def capture(self, kernel: Kernel, run: Execution | None = None) -> Saved:
+        """Save what the kernel owes, outside of a run; where it is a run's that was answered before, that is told."""
         answer = await kernel.request({"type": "capture", "full": self.needs_full})
         if answer.header["snapshot"] is None:
             return self.no_snapshot()
-        return await self._commit(answer.header["snapshot"], answer.buffers, None, kernel)
+        return await self._commit(answer.header["snapshot"], answer.buffers, run, kernel)
 
     async def capture_unfaithful(self, kernel: Kernel) -> Saved | None:
         """Save without what the kernel found not to come back; what a failed run has changed is not saved by this.

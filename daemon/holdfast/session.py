@@ -299,7 +299,7 @@ class Session:
     async def _save_instead(self, run: Execution, kernel: Kernel, seq: int) -> None:
         kernel.send({"type": "rejected", "seq": seq})
         try:
-            self._announce_saved(run.run_id, await self.saver.capture(kernel))
+            self._announce_saved(run.run_id, await self.saver.capture(kernel, run))
         except KernelDied as died:
             self._say_not_saved(run, died)
 
