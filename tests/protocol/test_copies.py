@@ -75,6 +75,8 @@ async def test_when_the_copy_is_killed_the_kernel_itself_saves(folder: Path) -> 
         run = await client.run("a.py", BIG)
         os.kill(await copy_at_work(folder), signal.SIGKILL)
         assert (await saved(client, run))["status"] == "saved"
+        newest, *_ = await client.request("holdfast/state/history", client.document("a.py"))
+        assert newest["code"] == BIG
     async with opened(folder) as client:
         assert await client.value("a.py", "len(big), type(big[0]) is Slow") == "(200001, True)"
 
