@@ -45,17 +45,26 @@ async def test_history_names_the_files_that_each_run_wrote(daemon: Client, folde
     (folder / ".gitignore").write_text("*.log\n")
     (folder / "old.csv").write_text("1")
     (folder / "gone.csv").write_text("1")
-    await daemon.run("a.py", WRITE)
+    begin = await until_files_are_watched(daemon)
     await daemon.run("a.py", "import os; write('new.csv', 'a'); write('old.csv', '2'); write('x.log', ''); n = 1")
     await daemon.run("a.py", "os.remove('gone.csv'); n = 2")
     async with asyncio.timeout(30):
-        while None in (found := await history(daemon)).values() and not (found[2] and found[3]):
+        while not ((found := await history(daemon))[begin + 1] and found[begin + 2]):
             await asyncio.sleep(0.05)
-    assert found == {
-        1: None,
-        2: {"created": ["new.csv"], "changed": ["old.csv"], "deleted": []},
-        3: {"created": [], "changed": [], "deleted": ["gone.csv"]},
-    }
+    assert found[begin + 1] == {"created": ["new.csv"], "changed": ["old.csv"], "deleted": []}
+    assert found[begin + 2] == {"created": [], "changed": [], "deleted": ["gone.csv"]}
+
+
+async def until_files_are_watched(client: Client) -> int:
+    """Have runs write a file until one is told, as the watcher starts beside the first runs; return the version."""
+    async with asyncio.timeout(60):
+        while True:
+            run = await client.run("a.py", f"{WRITE}\nprobe = object(); write('probe.txt', str(id(probe)))")
+            version: int = run["state"]["version"]
+            for _ in range(40):
+                if (await history(client))[version]:
+                    return version
+                await asyncio.sleep(0.05)
 
 
 async def test_files_that_no_run_wrote_are_no_part_of_the_history(tracking: Client, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -78,11 +79,20 @@ async def test_a_catalog_that_cannot_be_read_is_made_anew_and_the_session_goes_o
 
 async def test_an_examination_says_how_far_it_is_and_can_be_cancelled(folder: Path) -> None:
     async with opened(folder, capabilities={"window": {"workDoneProgress": True}}) as client:
-        for number in range(8):
-            await client.run("a.py", f"import os; x{number} = os.urandom(40_000_000)")
-        await client.flush("a.py")
-        identity, answer = client.start_request("holdfast/state/verify", {"workDoneToken": "mine"})
-        shown = await client.notified("$/progress", lambda params: params["token"] == "mine")
+        # What is done in a moment tells nothing of how far it is: the faster the machine, the more there has to be.
+        for number in itertools.count():
+            await client.run("a.py", f"import os; x{number} = [os.urandom(40_000_000) for _ in range(2 ** {number})]")
+            await client.flush("a.py")
+            token = f"mine-{number}"
+            identity, answer = client.start_request("holdfast/state/verify", {"workDoneToken": token})
+            telling = asyncio.ensure_future(
+                client.notified("$/progress", lambda params, token=token: params["token"] == token)
+            )
+            await asyncio.wait({answer, telling}, return_when=asyncio.FIRST_COMPLETED)
+            if telling.done():
+                break
+            telling.cancel()
+        shown = telling.result()
         assert shown["value"]["kind"] == "begin" and shown["value"]["title"] == "Verifying"
         client.notify("$/cancelRequest", {"id": identity})
         with pytest.raises(RpcError) as caught:

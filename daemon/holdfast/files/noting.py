@@ -14,7 +14,9 @@ from .spans import Span, Spans
 SETTLE = 0.3
 """Seconds after an event until the files are looked at."""
 LATE = 0.8
-"""Seconds that an event may come late: watchdog holds half of a rename back for half a second."""
+"""Seconds that an event mostly comes late: watchdog holds half of a rename back for half a second."""
+LATEST = 10.0
+"""Seconds that one may come late on a busy machine."""
 COARSE = 20_000_000
 """Nanoseconds by which a file's times may lag behind the clock."""
 MOST = 1000
@@ -51,7 +53,7 @@ class Noting:
 
     def touched(self, path: Path, *, new: bool) -> None:
         """The file system reports that a file was written, appeared, or is gone."""
-        if len(self._touched) >= MOST or not self._spans.within(LATE + SETTLE):
+        if len(self._touched) >= MOST or not self._spans.within(LATEST):
             return
         self._touched[path] = time.time_ns()
         if new:
@@ -91,12 +93,13 @@ class Noting:
             self._note(span, wrote)
 
     def _deleted_by(self, path: Path, when: int) -> Span | None:
-        earliest = when - int(LATE * 1e9)
         try:
             folder = path.parent.stat().st_mtime_ns
         except OSError:
             folder = when
         # What happened last in its folder is most often that.
-        if earliest <= folder <= when and (span := self._spans.at(folder, folder)) is not None:
-            return span
-        return self._spans.at(earliest, when)
+        if when - int(LATEST * 1e9) <= folder <= when:
+            span = self._spans.at(folder, folder) or self._spans.at(folder, folder + COARSE)
+            if span is not None:
+                return span
+        return self._spans.at(when - int(LATE * 1e9), when)
