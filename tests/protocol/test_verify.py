@@ -81,7 +81,9 @@ async def test_an_examination_says_how_far_it_is_and_can_be_cancelled(folder: Pa
     async with opened(folder, capabilities={"window": {"workDoneProgress": True}}) as client:
         # What is done in a moment tells nothing of how far it is: the faster the machine, the more there has to be.
         for number in itertools.count():
-            await client.run("a.py", f"import os; x{number} = [os.urandom(40_000_000) for _ in range(2 ** {number})]")
+            await client.run(
+                "a.py", f"import os; x{number} = [os.urandom(40_000_000) for _ in range(8 * 2 ** {number})]"
+            )
             await client.flush("a.py")
             token = f"mine-{number}"
             identity, answer = client.start_request("holdfast/state/verify", {"workDoneToken": token})

@@ -82,8 +82,7 @@ class Noting:
             else:
                 kind = "created" if path in new else "changed"
                 written = max(stat.modified, stat.changed)
-                # A file's times come from a clock that stands still for some milliseconds.
-                span = self._spans.at(written, written) or self._spans.at(written, written + COARSE)
+                span = self._span_of(written)
             if span is None or (kind == "deleted" and path in new):
                 continue
             if self._is_document(name) or self._rules.ignores(name):
@@ -92,6 +91,10 @@ class Noting:
         for span, wrote in found.values():
             self._note(span, wrote)
 
+    def _span_of(self, moment: int) -> Span | None:
+        # A file's times come from a clock that stands still for some milliseconds.
+        return self._spans.at(moment, moment) or self._spans.begun_within(moment, moment + COARSE)
+
     def _deleted_by(self, path: Path, when: int) -> Span | None:
         try:
             folder = path.parent.stat().st_mtime_ns
@@ -99,7 +102,7 @@ class Noting:
             folder = when
         # What happened last in its folder is most often that.
         if when - int(LATEST * 1e9) <= folder <= when:
-            span = self._spans.at(folder, folder) or self._spans.at(folder, folder + COARSE)
+            span = self._span_of(folder)
             if span is not None:
                 return span
         return self._spans.at(when - int(LATE * 1e9), when)

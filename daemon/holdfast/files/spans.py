@@ -69,6 +69,10 @@ class Spans:
         earliest = time.time_ns() - int(seconds * 1e9)
         return any(span.ended is None or span.ended >= earliest for span in reversed(self._spans))
 
+    def begun_within(self, earliest: int, latest: int) -> Span | None:
+        """Return the run that began first in an interval (nanoseconds)."""
+        return next((span for span in self._spans if earliest <= span.began <= latest), None)
+
     def at(self, earliest: int, latest: int) -> Span | None:
         """Return the run that began last of those that were under way at some time of an interval (nanoseconds)."""
         for span in reversed(self._spans):
