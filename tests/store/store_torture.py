@@ -20,10 +20,8 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
-from store_kills import REACHES_THE_DISK
+from store_kills import kill_after
 from store_making import KEY, Value, change, values
 from store_repair import examined
 
@@ -86,16 +84,7 @@ def kill(folder: Path, rng: random.Random) -> tuple[int, int]:
         try:
             os.close(reading)
             if at_call:
-                left = calls
-
-                def count(_: FrameType, event: str, called: Any) -> None:
-                    nonlocal left
-                    if event == "c_call" and called.__name__ in REACHES_THE_DISK:
-                        if left == 0:
-                            os.kill(os.getpid(), signal.SIGKILL)
-                        left -= 1
-
-                sys.setprofile(count)
+                kill_after(calls)
             save(folder, out)
         except BaseException:  # noqa: BLE001 - told to the parent
             os.write(out, b"broke " + traceback.format_exc().encode())

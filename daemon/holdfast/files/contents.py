@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from holdfast.store.errors import StoreError
 from holdfast.store.records import Change, ComponentContent, ComponentEntry, Patch
 from holdfast.store.store import Store
 
+from .plan import ABSENT, UNKNOWN
 from .rules import Rules, Stat, stat_of
 
 logger = logging.getLogger(__name__)
@@ -215,15 +217,35 @@ def digest_of(path: Path, largest: int) -> str | None:
     return blake3(path.read_bytes()).hexdigest()
 
 
-def contents(store: Store, version: int, path: str) -> tuple[bytes, int]:
-    """Return what was in a file, and its permissions.
+class Past:
+    """What the versions of the files hold. A version is listed once: many files take a tenth of a second."""
 
-    Raises:
-        StoreError: it is not there, or damaged.
-    """
-    entry = listing(store, version).get(path)
-    if entry is None:
-        raise StoreError("missing", f"version {version} of the files does not hold it")
-    (data,) = store.read(entry).buffers
-    assert not isinstance(data, Patch)
-    return bytes(data), _stat_in(entry).mode
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._listed = lru_cache(maxsize=8)(self._list)
+
+    def _list(self, version: int) -> Mapping[str, ComponentEntry] | None:
+        try:
+            return listing(self._store, version)
+        except StoreError:
+            return None
+
+    def digest(self, version: int | None, path: str) -> str:
+        """Return the digest of what was in a file; `UNKNOWN` where the version is no longer there."""
+        files = {} if version is None else self._listed(version)
+        if files is None:
+            return UNKNOWN
+        return files[path].fingerprint if path in files else ABSENT
+
+    def contents(self, version: int, path: str) -> tuple[bytes, int]:
+        """Return what was in a file, and its permissions.
+
+        Raises:
+            StoreError: it is not there, or damaged.
+        """
+        entry = (self._listed(version) or {}).get(path)
+        if entry is None:
+            raise StoreError("missing", f"version {version} of the files does not hold it")
+        (data,) = self._store.read(entry).buffers
+        assert not isinstance(data, Patch)
+        return bytes(data), _stat_in(entry).mode

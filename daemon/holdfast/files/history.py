@@ -20,9 +20,9 @@ from holdfast.store.records import HEAD, Change, VersionRecord
 from holdfast.store.store import Store
 
 from .bringing import Refused, bring
-from .contents import KEY, MAX_FILES, Contents, TooMany, Wrote, contents, digest_of, is_kept, listing
+from .contents import KEY, MAX_FILES, Contents, Past, TooMany, Wrote, digest_of, is_kept
 from .noting import Noting
-from .plan import ABSENT, UNKNOWN, Aim, Step, aim
+from .plan import ABSENT, Aim, Step, aim
 from .rules import Rules
 from .spans import Span, Spans
 
@@ -223,7 +223,8 @@ class FileHistory:
             largest = self._settings.track_files_limit
 
             def work(store: Store) -> list[FileAction]:
-                return _act(store, self._folder, _steps(store, records, way, made), largest, do=do)
+                past = Past(store)
+                return _act(past, self._folder, _steps(past, records, way, made), largest, do=do)
 
             return await self.archive.run(work, create=False)
 
@@ -237,7 +238,7 @@ def _after(record: VersionRecord) -> str:
     return str(record.environment.get("after", ""))
 
 
-def _steps(store: Store, records: Sequence[VersionRecord], way: Way, made: Collection[str]) -> dict[str, list[Step]]:
+def _steps(past: Past, records: Sequence[VersionRecord], way: Way, made: Collection[str]) -> dict[str, list[Step]]:
     """Return for each file what happened to it, in the direction of travel."""
     steps: dict[str, list[Step]] = {}
     for runs, forward in way:
@@ -247,28 +248,15 @@ def _steps(store: Store, records: Sequence[VersionRecord], way: Way, made: Colle
             if record.run_id and (record.run_id if record.run_id in made else unsaved(_after(record))) in runs
         ]
         for record in chosen if forward else reversed(chosen):
-            before, after = _listed(store, record.parent), _listed(store, record.version)
             for path in {*record.names_changed, *record.names_removed}:
-                one, two = _digest(before, path), _digest(after, path)
+                one, two = past.digest(record.parent, path), past.digest(record.version, path)
                 shared = bool(record.environment.get("shared"))
                 step = Step(one, two, record.version, shared) if forward else Step(two, one, record.parent, shared)
                 steps.setdefault(path, []).append(step)
     return steps
 
 
-def _listed(store: Store, version: int | None) -> dict[str, str] | None:
-    """Return the digests of all files of a version; None when it is no longer there."""
-    try:
-        return {} if version is None else {path: entry.fingerprint for path, entry in listing(store, version).items()}
-    except StoreError:
-        return None
-
-
-def _digest(listed: dict[str, str] | None, path: str) -> str:
-    return UNKNOWN if listed is None else listed.get(path, ABSENT)
-
-
-def _act(store: Store, folder: Path, steps: dict[str, list[Step]], largest: int, *, do: bool) -> list[FileAction]:
+def _act(past: Past, folder: Path, steps: dict[str, list[Step]], largest: int, *, do: bool) -> list[FileAction]:
     actions = []
     for path, taken in sorted(steps.items()):
         try:
@@ -278,13 +266,11 @@ def _act(store: Store, folder: Path, steps: dict[str, list[Step]], largest: int,
             continue
         found = aim(taken, current)
         if found is not None:
-            actions.append(_carry_out(store, folder, path, current, found, largest, do=do))
+            actions.append(_carry_out(past, folder, path, current, found, largest, do=do))
     return actions
 
 
-def _carry_out(
-    store: Store, folder: Path, path: str, current: str, found: Aim, largest: int, *, do: bool
-) -> FileAction:
+def _carry_out(past: Past, folder: Path, path: str, current: str, found: Aim, largest: int, *, do: bool) -> FileAction:
     kind: Literal["write", "create", "delete"] = (
         "delete" if found.desired == ABSENT else "create" if current == ABSENT else "write"
     )
@@ -299,7 +285,7 @@ def _carry_out(
         data, mode = None, _MODE
         if found.desired != ABSENT:
             assert found.source is not None
-            data, mode = contents(store, found.source, path)
+            data, mode = past.contents(found.source, path)
         bring(folder, path, current, data, mode, largest)
     except (Refused, StoreError) as error:
         return FileAction(path, kind, "left", str(error))

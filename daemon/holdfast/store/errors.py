@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)
+"""What taking apart bytes that are not what they should be raises."""
+
 
 class StoreError(Exception):
     """Base of all errors of the store.

@@ -10,7 +10,7 @@ from blake3 import blake3
 from .blobs import INLINE, BlobRef, Location
 from .core import Core
 from .encoding import decode_delta, field_refs
-from .errors import StoreError
+from .errors import UNREADABLE, StoreError
 from .findings import LenientPacks
 from .inventory import Inventory
 from .packs import CHUNK_SIZE
@@ -20,7 +20,6 @@ from .rows import SessionRow, from_blob
 from .timeline import Version
 
 _STEP = 128
-_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)
 
 
 class Loss(NamedTuple):
@@ -66,7 +65,7 @@ class Holdings:
             if not (0 < place.size <= CHUNK_SIZE and 0 < place.stored <= CHUNK_SIZE and place.offset > 0):
                 return False
             return self.reader.holds(digest, place)
-        except (StoreError, *_UNREADABLE):
+        except (StoreError, *UNREADABLE):
             return False
 
     def follow(self, session: SessionRow, version: Version, delta: bytes) -> Iterator[None]:
@@ -78,7 +77,7 @@ class Holdings:
                 if not self._blob_is_there(ref, what):
                     self._lose(session, f"the description of version {number}", number, b"")
             entries = decode_delta(delta).changed
-        except _UNREADABLE:
+        except UNREADABLE:
             self._lose(session, f"what version {number} holds", number, b"")
             return
         for entry in entries:
@@ -105,7 +104,7 @@ class Holdings:
                 whole &= self._blob_is_there(ref, what)
                 if at % _STEP == 0:
                     yield
-        except (StoreError, *_UNREADABLE):
+        except (StoreError, *UNREADABLE):
             whole = False
         self._contents[known] = whole
         yield

@@ -12,6 +12,7 @@ from blake3 import blake3
 
 from .blobs import Location, unpack
 from .encoding import VersionParts, beginning, is_event, open_payload, split_version
+from .errors import UNREADABLE
 from .packs import (
     CHUNK_RECORD,
     CHUNK_SIZE,
@@ -29,8 +30,6 @@ from .packs import (
     scan,
 )
 from .timeline import UNSEALED_META, UNSEALED_RECORD
-
-_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)
 
 
 class Standing(NamedTuple):
@@ -173,14 +172,14 @@ class Inventory:
             if blake3(parts.delta).hexdigest() != meta["delta"]:
                 return False
             known.setdefault((bytes.fromhex(meta["session"]), int(meta["version"])), []).append(place)
-        except _UNREADABLE:
+        except UNREADABLE:
             return False
         return True
 
     def replay(self) -> None:
         """Go through the events in their order; after all packs were read."""
         for at, event in sorted(self._events, key=lambda pair: pair[0]):
-            with contextlib.suppress(*_UNREADABLE):
+            with contextlib.suppress(*UNREADABLE):
                 self._replay(at, event)
 
     def _replay(self, at: tuple[int, int, int], event: dict[str, Any]) -> None:

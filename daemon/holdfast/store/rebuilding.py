@@ -16,15 +16,13 @@ from . import mending
 from .blobs import Location
 from .catalog import CATALOG_NAME
 from .core import Core
-from .errors import Damaged, StoreError, StoreUnavailable
+from .errors import UNREADABLE, Damaged, StoreError, StoreUnavailable
 from .folder import PACKS_NAME, FolderLock, prepare
 from .ledger import ListingRow
 from .mending import Trash
 from .packs import CHUNK_SIZE, PackFolder
 from .recovery import store_id_of
 from .rows import SessionRow, VersionRow, from_blob, session_row, version_id, version_row
-
-_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)
 
 
 def make_way(folder: Path) -> Path:
@@ -111,13 +109,13 @@ class Salvage:
                         seen.add(row[0])
                         yield row
                 return
-            except (sqlite3.Error, *_UNREADABLE):
+            except (sqlite3.Error, *UNREADABLE):
                 continue
 
     def _sessions(self, db: sqlite3.Connection) -> Iterator[tuple[int, SessionRow]]:
         core = self._core
         for fields in self._rows(db, f"SELECT {', '.join(SessionRow._fields)} FROM sessions", "id"):
-            with contextlib.suppress(StoreError, *_UNREADABLE):
+            with contextlib.suppress(StoreError, *UNREADABLE):
                 old = session_row(fields)
                 key = from_blob(old.key)
                 found = core.catalog.session_by_uuid(old.uuid)
@@ -131,7 +129,7 @@ class Salvage:
 
     def _chunk(self, row: Sequence[Any]) -> None:
         core = self._core
-        with contextlib.suppress(StoreError, *_UNREADABLE):
+        with contextlib.suppress(StoreError, *UNREADABLE):
             digest, place = row[0], Location(*row[1:])
             if not isinstance(digest, bytes) or digest in core.locate([digest]):
                 return
@@ -141,7 +139,7 @@ class Salvage:
 
     def _version(self, sessions: dict[int, SessionRow], fields: Sequence[Any]) -> None:
         core = self._core
-        with contextlib.suppress(StoreError, *_UNREADABLE):
+        with contextlib.suppress(StoreError, *UNREADABLE):
             row, delta = version_row(fields[:-1]), fields[-1]
             session = sessions.get(row.id >> 32)
             if session is None or core.catalog.version(session.id, row.number) is not None:
@@ -169,7 +167,7 @@ class Salvage:
 
     def _listing(self, sessions: dict[int, SessionRow], fields: Sequence[Any]) -> None:
         core = self._core
-        with contextlib.suppress(StoreError, *_UNREADABLE):
+        with contextlib.suppress(StoreError, *UNREADABLE):
             row = ListingRow(*fields)
             session = sessions.get(row.id >> 32)
             if session is None or core.catalog.history.listing(session.id, row.id & 0xFFFFFFFF) is not None:

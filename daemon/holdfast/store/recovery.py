@@ -20,7 +20,7 @@ from .blobs import INLINE, MANIFEST, Location, decode_refs, unpack
 from .catalog import Catalog
 from .core import Core
 from .encoding import VersionParts, beginning, decode_delta, field_refs, is_event, open_payload, split_version
-from .errors import StoreError
+from .errors import UNREADABLE, StoreError
 from .ledger import ListingRow
 from .packs import (
     CHUNK_RECORD,
@@ -39,8 +39,6 @@ from .packs import (
 )
 from .rows import UUID_SIZE, SessionRow, VersionRow, to_blob, version_id
 from .timeline import UNSEALED_DELTA, UNSEALED_META, UNSEALED_RECORD
-
-_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)
 
 
 def store_id_of(folder: Path) -> bytes | None:
@@ -223,7 +221,7 @@ class Recovery:
             try:
                 payload = self._payload(number, record)
                 done = payload is not None and self._replay(number, record, payload)
-            except (*_UNREADABLE, StoreError):
+            except (*UNREADABLE, StoreError):
                 done = False
             if not done and not self._rebuild:
                 # What follows was written after this one, and may build on it.

@@ -236,10 +236,7 @@ class Store(Keeping, Trusting):
             NoSuchVersion, Damaged, Untrusted.
         """
         with self._core.reading():
-            session = self._places.require(key)
-            if version is None:
-                self._core.timeline.verify_position(session)
-            return self._core.timeline.listing(session, self._number(session, version))
+            return self._core.timeline.listing(*self._verified(key, version))
 
     @property
     def shared_with(self) -> str | None:
@@ -253,10 +250,14 @@ class Store(Keeping, Trusting):
             NoSuchVersion, Damaged, Untrusted.
         """
         with self._core.reading():
-            session = self._places.require(key)
-            if version is None:
-                self._core.timeline.verify_position(session)
-            return self._core.timeline.sealed(session, self._number(session, version))
+            return self._core.timeline.sealed(*self._verified(key, version))
+
+    def _verified(self, key: str, version: int | None) -> tuple[SessionRow, int]:
+        """Return the session and the version's number; None is the head, if nothing but Holdfast moved it."""
+        session = self._places.require(key)
+        if version is None:
+            self._core.timeline.verify_position(session)
+        return session, self._number(session, version)
 
     def _number(self, session: SessionRow, version: int | None) -> int:
         number = session.head if version is None else version
