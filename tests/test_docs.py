@@ -79,7 +79,7 @@ def test_examples_of_types_are_right(name: str) -> None:
 
 def wire_classes() -> list[type]:
     found = [value for value in vars(protocol).values() if isinstance(value, type) and attrs.has(value)]
-    return [cls for cls in found if cls.__module__ == protocol.__name__]
+    return [cls for cls in found if cls.__module__.startswith(f"{protocol.__name__}.")]
 
 
 @pytest.mark.parametrize("cls", wire_classes(), ids=lambda cls: cls.__name__)

@@ -5,31 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-import attrs
 from cattrs.errors import BaseValidationError
-from lsprotocol.types import Range, TextDocumentIdentifier
 
 from holdfast import protocol
 from holdfast.errors import InvalidParams
-from holdfast.protocol import CellRef
+from holdfast.protocol import CellRef, Target
 
 if TYPE_CHECKING:
     from holdfast.server import HoldfastServer
-
-
-@attrs.define
-class Target:
-    """What a command is about: a document, and where in it."""
-
-    text_document: TextDocumentIdentifier
-    range: Range | None = None
-    cell: CellRef | None = None
-    version: int | None = None
-    match: str | None = None
-    limit: int | None = None
-
-
-Target.__module__ = protocol.__name__  # travels like the protocol's own classes
 
 
 def register_commands(server: HoldfastServer, translated: Callable[[Any], Any]) -> None:
