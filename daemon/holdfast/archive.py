@@ -262,11 +262,15 @@ class Archive:
             record = await self.run(lambda store: store.commit(key, change, parent=parent, synced=synced))
         if self._settling is None and self._store is not None and self._store.unsettled:
             self._settling = asyncio.get_running_loop().call_later(SETTLE_DELAY, self._settle)
+        self.touched(key)
+        return record
+
+    def touched(self, key: str) -> None:
+        """Another version is a session's state: it is written through and described once there are no more of these."""
         self._unwritten.add(key)
         self.committed_at = time.monotonic()
         if self._idle is None:
             self._idle = asyncio.get_running_loop().call_later(IDLE_DELAY, self._start_upkeep)
-        return record
 
     def _settle(self) -> None:
         self._settling = None
@@ -339,7 +343,11 @@ class Archive:
                 store.write_metadata(key)
 
         if self._store is not None:
-            await self.run(work)
+            try:
+                await self.run(work)
+            except BaseException:
+                self._unwritten |= keys
+                raise
 
     async def close(self) -> None:
         """Write everything through and close."""

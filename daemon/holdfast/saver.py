@@ -394,6 +394,8 @@ class Saver:
             await self._archive.run(lambda store: store.set_head(self.key, version), create=False)
         except StoreError as error:
             logger.warning("the head of %s stays where it was: %s", self.key, error)
+        else:
+            self._archive.touched(self.key)
 
     def kernel_lost(self) -> None:
         """The kernel is gone, and what it had not saved with it."""

@@ -115,6 +115,7 @@ class TimeTravel:
             raise Busy(f"A cell of {place.key} runs, so nothing was branched into it. Wait for it, or interrupt it.")
         await self._settled(place)
         await self._work(source, lambda store: store.branch(source.key, params.version, place.key))
+        self._house.archive.touched(place.key)
         session = self._house.attach(target)
         await session.stand_on_head()
         return session.describe(memory=True)

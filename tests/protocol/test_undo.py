@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,27 @@ async def test_what_was_undone_stays_undone_after_kill_nine_and_can_be_redone(fo
         assert await second.value("a.py", "x") == "1"
         assert (await redo(second))["version"] == 2
         assert await second.value("a.py", "x") == "2"
+
+
+async def test_the_file_that_describes_the_state_follows_an_undo_a_redo_a_restore_and_a_branch(daemon: Client) -> None:
+    async def described(file: str = "a.py") -> tuple[int, list[str]]:
+        await daemon.flush(file)
+        told = json.loads((daemon.folder / ".state" / "sessions" / file / "metadata.json").read_text())
+        return told["version"], [variable["name"] for variable in told["variables"]]
+
+    await daemon.run("a.py", "x = 1")
+    await daemon.run("a.py", "y = 2")
+    assert await described() == (2, ["x", "y"])
+    await undo(daemon)
+    assert await described() == (1, ["x"])
+    await redo(daemon)
+    assert await described() == (2, ["x", "y"])
+    await daemon.request("holdfast/state/restore", {**daemon.document("a.py"), "version": 1})
+    assert await described() == (1, ["x"])
+    await daemon.request("holdfast/state/branch", {**daemon.document("a.py"), "version": 2, "to": daemon.uri("b.py")})
+    assert await described("b.py") == (1, ["x", "y"])
+    await undo(daemon)
+    assert (await daemon.request("holdfast/state/verify", {}))["problems"] == []
 
 
 async def test_undo_needs_no_living_kernel(folder: Path) -> None:
