@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from store_kills import killed_at
 from store_making import KEY, Value, change, values
+from store_repair import examined
 
 from holdfast.store.store import Store
 
@@ -112,6 +113,31 @@ def test_a_kill_at_any_write_leaves_before_or_after(tmp_path: Path, act: Callabl
     assert seen[-1]
     # Once it happened, no later kill undoes it.
     assert seen == sorted(seen)
+
+
+def act_begin_both_packs(store: Store) -> None:
+    store._core.log.leave(0)
+    store._core.bulk.leave(0)
+    store.commit("a.py", change({"big": (b"b", (LARGE,))}))
+
+
+def test_a_kill_while_packs_are_begun_leaves_no_file_that_belongs_to_nobody(tmp_path: Path) -> None:
+    original = tmp_path / "original"
+    with Store.open(original, KEY) as store:
+        store.commit("a.py", change({"x": (b"x", (LARGE[::-1],))}))
+    for point in range(100):
+        folder = tmp_path / "killed"
+        shutil.copytree(original, folder)
+        came_so_far = killed_at(point, folder, act_begin_both_packs)
+        with Store.open(folder, KEY) as store:
+            act_begin_both_packs(store)  # what lies before the newest pack is of nobody who writes
+            store.write_metadata("a.py")
+            assert [finding.problem.what for finding in examined(store)] == [], point
+        shutil.rmtree(folder)
+        if not came_so_far:
+            break
+    else:
+        pytest.fail("it never ended")
 
 
 def act_thin_and_collect(store: Store) -> None:

@@ -11,7 +11,7 @@ import pytest
 from store_making import KEY, OTHER_KEY, Value, change, packs, streams, values
 from store_repair import examine, examined, found, repair
 
-from holdfast.store.packs import PACK_HEADER
+from holdfast.store.packs import BULK, LOG, PACK_HEADER, pack_header
 from holdfast.store.store import Store
 
 BIG = {name: os.urandom(100_000) for name in "abc"}
@@ -254,6 +254,22 @@ def test_files_that_are_none_of_the_stores_go_to_the_trash_and_metadata_is_writt
     ]
     assert repair(folder) == []
     assert sorted(path.name for path in folder.glob("trash/*/*")) == ["000001.copy.bak", "notes.pack"]
+    assert every(folder) == history
+
+
+def test_packs_that_were_not_begun_when_their_writer_was_killed_go_when_the_state_is_opened(folder: Path) -> None:
+    history = build(folder)
+    with Store.open(folder, KEY) as store:
+        store_id = store._core.packs.store_id
+    kept = packs(folder)
+    unbegun = [b"", pack_header(LOG, 11, store_id)[:20], pack_header(BULK, 12, store_id)[:-1], bytes(PACK_HEADER.size)]
+    others = [b"mine", pack_header(LOG, 15, b"somebody else's!")[:60], bytes(PACK_HEADER.size + 1)]
+    files = [folder / "packs" / f"{number:06d}.pack" for number in range(10, 18)]
+    for path, content in zip(files, [*unbegun, *others], strict=False):
+        path.write_bytes(content)
+    files[-1].symlink_to(folder / "nowhere")
+    with Store.open(folder, KEY):
+        assert packs(folder) == [*kept, *files[len(unbegun) :]]
     assert every(folder) == history
 
 

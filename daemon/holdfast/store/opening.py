@@ -105,6 +105,7 @@ def _identify(folder: Path, catalog: Catalog) -> bool:
 
 def _set_up(core: Core) -> None:
     core.packs.clear_drafts()
+    _clear_unbegun(core)
     recovery = Recovery(core, rebuild=core.catalog.meta("rebuilding") is not None)
     recovery.run()
     core.short.update(recovery.short)
@@ -119,6 +120,14 @@ def _set_up(core: Core) -> None:
     # Who wrote them may have been killed before they were on the disk; what a catalog says to be synced has to be.
     core.note_unsynced([n for n in sorted(core.catalog.packs())[-_MAYBE_UNSYNCED:] if _is_readable(core, n)])
     remove_retired(core)
+
+
+def _clear_unbegun(core: Core) -> None:
+    """Remove packs that were not begun and that nothing refers to; nobody else writes, for we have the lock."""
+    known = {*core.catalog.packs(), *core.catalog.retired()}
+    for number in core.packs.numbers():
+        if number not in known and not core.catalog.referenced(number):
+            core.packs.clear_unbegun(number)
 
 
 def _resume(appender: PackAppender, kind: int, core: Core, recovery: Recovery) -> None:

@@ -322,6 +322,26 @@ class PackFolder:
             with contextlib.suppress(OSError):
                 path.unlink()
 
+    def clear_unbegun(self, number: int) -> None:
+        """Remove a pack whose writer was killed, or lost its power, before the header was there; any other stays.
+
+        Nobody may be writing to the folder.
+        """
+        path = self.path(number)
+        with contextlib.suppress(OSError):
+            fd = open_plain(path, os.O_RDONLY)
+            try:
+                status, begun = os.fstat(fd), read_at(fd, 0, PACK_HEADER.size)
+            finally:
+                os.close(fd)
+            if status.st_nlink == 1 and status.st_size == len(begun) and self._is_unbegun(number, begun):
+                path.unlink()
+
+    def _is_unbegun(self, number: int, begun: bytes) -> bool:
+        if len(begun) == PACK_HEADER.size:
+            return not any(begun)  # the file's length reached the disk, and its bytes did not
+        return any(pack_header(kind, number, self.store_id).startswith(begun) for kind in (LOG, BULK))
+
     def remove(self, number: int) -> bool:
         """Delete a pack that nothing needs any more; whether it is gone. Where it is mapped, its bytes stay until then.
 
