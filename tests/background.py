@@ -1,4 +1,4 @@
-"""A workspace whose daemon is started by whoever needs it, as clients do, and ended after the test."""
+"""Workspaces with a daemon in the background, running or started by whoever needs it; it is ended after the test."""
 
 from __future__ import annotations
 
@@ -9,14 +9,22 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from daemons import in_background
 from harness import processes_in, until_gone
 
 from holdfast import endpoint
 
 
 @pytest.fixture
-async def workspace(folder: Path) -> AsyncIterator[Path]:
-    """An empty workspace; nothing of its daemon is left afterwards."""
+async def workspace(cold_workspace: Path) -> Path:
+    """An empty workspace whose daemon runs; nothing of it is left afterwards."""
+    in_background(cold_workspace)
+    return cold_workspace
+
+
+@pytest.fixture
+async def cold_workspace(folder: Path) -> AsyncIterator[Path]:
+    """An empty workspace, served by no daemon yet; nothing of the one that comes is left afterwards."""
     yield folder
     await kill_daemon(folder)
     await until_gone(folder)

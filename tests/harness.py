@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+from daemons import FORKS, Daemon, started
+
 TIMEOUT = 60.0
 """Seconds after which a wait is a failure; only a hang comes near it."""
 
@@ -30,7 +32,7 @@ class RpcError(Exception):
 class Client:
     """One `holdfast` process and the conversation with it."""
 
-    def __init__(self, folder: Path, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, folder: Path, process: asyncio.subprocess.Process | Daemon) -> None:
         self.folder = folder
         self.process = process
         self.notifications: list[tuple[str, dict[str, Any]]] = []
@@ -52,7 +54,13 @@ class Client:
 
     @classmethod
     async def start(cls, folder: Path, *arguments: str, env: dict[str, str] | None = None) -> Client:
-        """Start `holdfast serve --stdio` (or what `arguments` say) without greeting it."""
+        """Start `holdfast serve --stdio` (or what `arguments` say) without greeting it.
+
+        Args:
+            env: more environment variables, for an interpreter that is started with them.
+        """
+        if FORKS and env is None:
+            return cls(folder, await started(folder, arguments or ("serve", "--stdio")))
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",

@@ -1,5 +1,5 @@
-"""These tests start their daemons in the background, as users do."""
+"""These tests have their daemons in the background, as users do."""
 
-from background import workspace
+from background import cold_workspace, workspace
 
-__all__ = ["workspace"]
+__all__ = ["cold_workspace", "workspace"]

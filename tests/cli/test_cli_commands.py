@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from background import kill_daemon
+from daemons import done
 
 CELLS = """\
 # %% [markdown]
@@ -37,17 +38,9 @@ def script(workspace: Path) -> Path:
     return path
 
 
-def holdfast(*arguments: str | Path, cwd: Path, input: str | None = None) -> subprocess.CompletedProcess[str]:
+def holdfast(*arguments: str | Path, cwd: Path, input: str = "") -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "holdfast", *map(str, arguments)],
-        cwd=cwd,
-        input=input,
-        stdin=subprocess.DEVNULL if input is None else None,
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
+    return done([str(argument) for argument in arguments], cwd, input)
 
 
 def test_undo_offers_the_files_that_a_run_wrote_and_brings_them_back(script: Path, workspace: Path) -> None:
@@ -100,9 +93,9 @@ def test_a_cell_that_is_not_there_is_wrong_use(script: Path) -> None:
     assert done.returncode == 2 and "has 3 cells" in done.stderr
 
 
-def test_run_stops_at_the_first_cell_that_fails(workspace: Path) -> None:
-    (workspace / "a.py").write_text("# %%\nprint('one')\n# %%\n1 / 0\n# %%\nprint('three')\n")
-    done = holdfast("run", "a.py", cwd=workspace)
+def test_run_stops_at_the_first_cell_that_fails(cold_workspace: Path) -> None:
+    (cold_workspace / "a.py").write_text("# %%\nprint('one')\n# %%\n1 / 0\n# %%\nprint('three')\n")
+    done = holdfast("run", "a.py", cwd=cold_workspace)
     assert done.returncode == 1
     assert done.stdout == "one\n"
     assert "ZeroDivisionError" in done.stderr and "line 4" in done.stderr
@@ -311,10 +304,10 @@ def test_what_could_not_be_saved_is_named_with_the_reason(script: Path) -> None:
     assert "not saved: lost (generator)" in done.stderr
 
 
-def test_status_and_stop_start_nothing(workspace: Path) -> None:
-    assert "No daemon serves" in holdfast("status", cwd=workspace).stdout
-    assert "No daemon serves" in holdfast("stop", cwd=workspace).stdout
-    assert document(holdfast("status", "--json", cwd=workspace))["daemon"] is None
+def test_status_and_stop_start_nothing(cold_workspace: Path) -> None:
+    assert "No daemon serves" in holdfast("status", cwd=cold_workspace).stdout
+    assert "No daemon serves" in holdfast("stop", cwd=cold_workspace).stdout
+    assert document(holdfast("status", "--json", cwd=cold_workspace))["daemon"] is None
 
 
 def test_stop_saves_and_ends_the_daemon(script: Path) -> None:
@@ -343,10 +336,10 @@ async def test_errors_of_the_daemon_are_sentences_and_as_json_objects(script: Pa
     await kill_daemon(script.parent)
 
 
-def test_doctor_finds_nothing_wrong_here_and_names_a_state_that_is_a_file(workspace: Path) -> None:
-    assert holdfast("doctor", cwd=workspace).returncode == 0
-    (workspace / ".state").write_text("not a folder")
-    done = holdfast("doctor", "--json", cwd=workspace)
+def test_doctor_finds_nothing_wrong_here_and_names_a_state_that_is_a_file(cold_workspace: Path) -> None:
+    assert holdfast("doctor", cwd=cold_workspace).returncode == 0
+    (cold_workspace / ".state").write_text("not a folder")
+    done = holdfast("doctor", "--json", cwd=cold_workspace)
     assert done.returncode == 5
     [problem] = [check for check in document(done)["checks"] if check["level"] == "problem"]
     assert problem["name"] == "state" and problem["remedy"]

@@ -41,15 +41,15 @@ def demo(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-async def test_variables_survive_the_demo_and_nothing_is_left(workspace: Path) -> None:
-    script = workspace / "mine.py"
+async def test_variables_survive_the_demo_and_nothing_is_left(cold_workspace: Path) -> None:
+    script = cold_workspace / "mine.py"
     script.write_text(SCRIPT)
-    done = demo(workspace, "mine.py")
+    done = demo(cold_workspace, "mine.py")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("kill -9") >= 2
     assert "All 2 variables were there" in done.stdout and "same list: True" in done.stdout
-    assert [path.name for path in workspace.iterdir()] == ["mine.py"]
-    await until_gone(workspace)
+    assert [path.name for path in cold_workspace.iterdir()] == ["mine.py"]
+    await until_gone(cold_workspace)
 
 
 async def test_other_daemons_are_left_alone(workspace: Path) -> None:
@@ -64,8 +64,8 @@ async def test_other_daemons_are_left_alone(workspace: Path) -> None:
     await kill_daemon(workspace)
 
 
-async def test_a_script_that_fails_before_the_middle_is_said_to_be_unfit(workspace: Path) -> None:
-    (workspace / "mine.py").write_text("# %%\n1 / 0\n# %%\nx = 1\n")
-    done = demo(workspace, "mine.py")
+async def test_a_script_that_fails_before_the_middle_is_said_to_be_unfit(cold_workspace: Path) -> None:
+    (cold_workspace / "mine.py").write_text("# %%\n1 / 0\n# %%\nx = 1\n")
+    done = demo(cold_workspace, "mine.py")
     assert done.returncode == 1 and "Cell 1 failed" in done.stderr
-    await until_gone(workspace)
+    await until_gone(cold_workspace)

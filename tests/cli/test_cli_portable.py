@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
+
+from daemons import done
 
 from holdfast_client import portable
 from holdfast_client.sync import connect
 
 
 def holdfast(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "holdfast", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100)
+    return done([str(argument) for argument in arguments], cwd)
 
 
 def test_a_session_is_carried_by_commands_and_by_scripts(workspace: Path) -> None:

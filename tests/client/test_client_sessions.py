@@ -20,8 +20,8 @@ def text_of(run: Run) -> str:
     return "".join(output["text"] for output in run.outputs or [] if output["output_type"] == "stream")
 
 
-async def test_a_run_answers_with_typed_results_and_its_outputs(workspace: Path) -> None:
-    async with connect(workspace) as hf:
+async def test_a_run_answers_with_typed_results_and_its_outputs(cold_workspace: Path) -> None:
+    async with connect(cold_workspace) as hf:
         session = await hf.open("a.py")
         run = await session.run("x = 41\nprint('hello')\nx + 1")
         assert run.status == "ok"
@@ -165,16 +165,18 @@ async def test_two_clients_share_a_session_and_each_gets_its_own_outputs(workspa
         assert seen == ["theirs\n", "shared\n"]
 
 
-async def test_clients_that_run_code_at_once_each_see_their_own_outputs(workspace: Path) -> None:
+async def test_clients_that_run_code_at_once_each_see_their_own_outputs(cold_workspace: Path) -> None:
     async def run(number: int) -> list[str]:
-        async with connect(workspace) as hf:
+        async with connect(cold_workspace) as hf:
             running = (await hf.open("a.py")).start(f"print({number})")
             return [output["text"] async for output in running]
 
     assert await asyncio.gather(*map(run, range(6))) == [[f"{number}\n"] for number in range(6)]
 
 
-async def test_clients_that_come_at_once_start_one_daemon(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_clients_that_come_at_once_start_one_daemon(
+    cold_workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     started = []
 
     class Counted(subprocess.Popen[bytes]):
@@ -183,7 +185,7 @@ async def test_clients_that_come_at_once_start_one_daemon(workspace: Path, monke
             super().__init__(*arguments, **more)
 
     monkeypatch.setattr(subprocess, "Popen", Counted)
-    found = await asyncio.gather(*(asyncio.to_thread(endpoint.start, workspace) for _ in range(4)))
+    found = await asyncio.gather(*(asyncio.to_thread(endpoint.start, cold_workspace) for _ in range(4)))
     assert len(started) == 1 and len({each.pid for each in found}) == 1
 
 
@@ -273,11 +275,11 @@ async def test_stop_ends_the_daemon_for_everybody(workspace: Path) -> None:
             pass
 
 
-async def test_without_start_a_missing_daemon_is_said_and_none_is_started(workspace: Path) -> None:
+async def test_without_start_a_missing_daemon_is_said_and_none_is_started(cold_workspace: Path) -> None:
     with pytest.raises(NotConnected, match="No daemon serves"):
-        async with connect(workspace, start=False):
+        async with connect(cold_workspace, start=False):
             pass
-    assert endpoint.locate(workspace) is None
+    assert endpoint.locate(cold_workspace) is None
 
 
 async def test_the_daemon_outlives_its_client(workspace: Path) -> None:

@@ -80,12 +80,12 @@ def test_errors_are_the_same_exceptions(hf: Client, workspace: Path) -> None:
             hf.sessions()
 
 
-def test_a_missing_daemon_is_said_and_no_thread_is_left(workspace: Path) -> None:
+def test_a_missing_daemon_is_said_and_no_thread_is_left(cold_workspace: Path) -> None:
     import threading
 
     before = threading.active_count()
     with pytest.raises(NotConnected):
-        connect(workspace, start=False)
+        connect(cold_workspace, start=False)
     assert threading.active_count() == before
 
 
@@ -112,6 +112,8 @@ with connect(".") as hf:
 """
 
 
-def test_ctrl_c_while_a_run_is_awaited_cancels_it(workspace: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", CTRL_C], cwd=workspace, capture_output=True, text=True, timeout=60)
+def test_ctrl_c_while_a_run_is_awaited_cancels_it(cold_workspace: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CTRL_C], cwd=cold_workspace, capture_output=True, text=True, timeout=60
+    )
     assert done.stdout == "ok\n", done.stderr

@@ -175,8 +175,11 @@ async def test_a_stale_lock_and_socket_are_recognised(folder: Path) -> None:
     async with opened(folder, *BRIDGE) as client:
         await client.run("a.py", "x = 1")
         (daemon,) = daemons()
-        os.kill(daemon, signal.SIGKILL)
+        # The bridge would start another daemon.
         await client.kill()
+        os.kill(daemon, signal.SIGKILL)
+        while daemon in processes_in(folder):
+            await asyncio.sleep(0.01)
     assert daemons() == [daemon]
     async with opened(folder) as client:
         assert await client.value("a.py", "x") == "1"
