@@ -61,6 +61,7 @@ class Archive:
         self._on_lost = on_lost
         self._on_conflict = on_conflict
         self._store: Store | None = None
+        self._opening: asyncio.Task[None] | None = None
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="holdfast-store")
         self._jobs = 0
         self._unwritten: set[str] = set()
@@ -74,66 +75,93 @@ class Archive:
 
     # ------------------------------------------------------------------ opening
 
-    def store(self, *, create: bool = True) -> Store:
-        """Return the open store.
+    @property
+    def at_hand(self) -> Store | None:
+        """The store that is open, unchecked; None where there is none, and while it is being opened."""
+        return self._store
+
+    async def opened(self, *, create: bool = True) -> Store:
+        """Return the open store. It is opened in its thread: that can mean to read all packs, which takes long.
 
         Raises:
             StoreUnavailable: it cannot be opened, or there is none and `create` is false.
         """
         if self._store is not None and not self._store.intact():
             self._lose("it was removed or replaced")
-        if self._store is None:
-            trusts = config_folder() / TRUST_NAME
-            within = self.folder.parent if self._inside else None
-            self._store = Store.open(self.folder, load_key(), create=create, trusts=trusts, within=within)
-            self.generation += 1
-            others = self._store.shared_with
-            if others is not None:
-                logger.warning(
-                    "%s: %s. What they change is found and never unpickled, and restores are slower for it; "
-                    "`chmod 700` keeps others out",
-                    self.folder,
-                    others,
-                )
+        while self._store is None:
+            if self._opening is None or self._opening.done():
+                self._opening = asyncio.create_task(self._open(create))
+                self._opening.add_done_callback(_look_at)
+                mine = True
+            else:
+                mine = False
+            try:
+                # Whoever asked first may be gone before it is open; a store that nobody knows of would keep the lock.
+                await asyncio.shield(self._opening)
+            except StoreUnavailable as error:
+                if mine or not create or error.kind != "absent":
+                    raise
         return self._store
 
-    def current(self) -> Store:
+    async def _open(self, create: bool) -> None:
+        folder = self.folder
+        within = folder.parent if self._inside else None
+
+        def work() -> Store:
+            return Store.open(folder, load_key(), create=create, trusts=config_folder() / TRUST_NAME, within=within)
+
+        store = await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        if folder != self.folder:  # another one was chosen meanwhile, which whoever waits opens next
+            store.close()
+            return
+        self._store = store
+        self.generation += 1
+        others = store.shared_with
+        if others is not None:
+            logger.warning(
+                "%s: %s. What they change is found and never unpickled, and restores are slower for it; "
+                "`chmod 700` keeps others out",
+                folder,
+                others,
+            )
+
+    async def current(self) -> Store:
         """Return the store that was opened last, unchecked; its commits notice by themselves when the folder is gone.
 
         Raises:
             StoreUnavailable: it cannot be opened.
         """
-        return self._store if self._store is not None else self.store()
+        return self._store if self._store is not None else await self.opened()
 
-    def existing(self) -> Store | None:
+    async def existing(self) -> Store | None:
         """Return the store if there is one to read, without making one; None also when it cannot be opened."""
         try:
-            return self.readable()
+            return await self.readable()
         except StoreUnavailable as error:
             logger.info("no store to read: %s", error)
             return None
 
-    def readable(self) -> Store | None:
+    async def readable(self) -> Store | None:
         """Return the store, or None when nothing was ever saved here.
 
         Raises:
             StoreUnavailable: there is something, but it cannot be read.
         """
         try:
-            return self.store(create=False)
+            return await self.opened(create=False)
         except StoreUnavailable as error:
             if error.kind == "absent":
                 return None
             raise
 
-    def openable(self) -> tuple[str | None, Store | None]:
+    async def openable(self) -> tuple[str | None, Store | None]:
         """Return why the catalog cannot be read, if that is so, else the store, if there is one.
 
         Raises:
             StoreUnavailable: it cannot be used for another reason.
         """
         try:
-            return None, self.readable()
+            return None, await self.readable()
         except StoreUnavailable as error:
             if error.kind != "damaged":
                 raise
@@ -205,7 +233,7 @@ class Archive:
         Raises:
             StoreUnavailable: the store cannot be opened.
         """
-        store = self.store(create=create)
+        store = await self.opened(create=create)
         self._jobs += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, work, store)
@@ -218,7 +246,8 @@ class Archive:
         Raises:
             StoreUnavailable: the store cannot be opened.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work, self.store(create=False))
+        store = await self.opened(create=False)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work, store)
 
     def later(self, steps: Iterator[object]) -> None:
         """Have a piece of upkeep that was not gone through to its end clear up in the store's thread."""
@@ -229,10 +258,10 @@ class Archive:
     def start(self, work: Callable[[Store], T]) -> Future[T]:
         """Have something done in the store's thread, after what was asked before; the caller waits for it elsewhere.
 
-        Raises:
-            StoreUnavailable: the store cannot be opened.
+        The store has to be at hand.
         """
-        store = self.current()
+        store = self._store
+        assert store is not None
         loop = asyncio.get_running_loop()
         self._jobs += 1
 
@@ -358,6 +387,8 @@ class Archive:
             if task is not None:
                 task.cancel()
                 await asyncio.wait([task])
+        if self._opening is not None:
+            await asyncio.wait([self._opening])
         try:
             await self.sync()
             await self._in_thread_close()
@@ -370,6 +401,12 @@ class Archive:
         store, self._store = self._store, None
         if store is not None:
             await asyncio.get_running_loop().run_in_executor(self._executor, _checkpoint_and_close, store)
+
+
+def _look_at(opening: asyncio.Task[None]) -> None:
+    """Those who waited for it may be gone; then nobody is told what came of it."""
+    if not opening.cancelled():
+        opening.exception()
 
 
 def _checkpoint_and_close(store: Store) -> None:

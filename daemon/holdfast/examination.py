@@ -64,7 +64,7 @@ class Examinations:
         return Verified(not remaining, checked, listed)
 
     async def _examine(self, archive: Archive, keys: list[str] | None, work: Work) -> tuple[Findings, int]:
-        broken, store = archive.openable()
+        broken, store = await archive.openable()
         if broken is not None:
             found = Findings()
             found.note_broken_catalog(broken)

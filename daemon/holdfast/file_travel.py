@@ -84,7 +84,7 @@ class FileTravel:
         if session is not None:
             await session.saver.settled()
         with store_errors():
-            store = self._house.archive.readable()
+            store = await self._house.archive.readable()
             record = store.head(place.key) if store is not None else None
         return record.version if record is not None else None
 
@@ -99,7 +99,7 @@ class FileTravel:
             return {record.version: record for record in store.history(place.key, _ALL)}
 
         with store_errors():
-            if self._house.archive.readable() is None:
+            if await self._house.archive.readable() is None:
                 return {}
             return await self._house.archive.run(work, create=False)
 

@@ -130,7 +130,7 @@ class Restorer:
 
     async def _read(self, work: Callable[[Store], T | None]) -> T | None:
         try:
-            if self._archive.readable() is None:
+            if await self._archive.readable() is None:
                 return None
             return await self._archive.run(work, create=False)
         except Untrusted as error:

@@ -35,7 +35,7 @@ class RoomRequests:
         document = params.text_document
         keys = None if document is None else [self._house.place(document).key]
         folder = str(self._house.archive.folder)
-        if self._house.archive.existing() is None:
+        if await self._house.archive.existing() is None:
             return Usage(folder, 0, 0, [], [])
         try:
             found = await self._house.archive.upkeep.usage(keys)

@@ -241,7 +241,7 @@ class Saver:
         changed, removed = list(snapshot["namesChanged"]), list(snapshot["namesRemoved"])
         synced = run is not None and run.options.durability == "synced"
         try:
-            self._archive.current()
+            await self._archive.current()
             if (tries or self.needs_full) and not snapshot.get("full"):
                 # Rejected, it is owed again, and whole: what changed in it was to be put into something that is gone.
                 kernel.send_soon({"type": "rejected", "seq": snapshot["seq"]})

@@ -423,7 +423,7 @@ class HoldfastServer(LanguageServer):
         return messages.Interrupted(self.house.find(params.text_document).interrupt())
 
     async def _sessions(self, _: None) -> list[messages.Session]:
-        return self.house.describe_all()
+        return await self.house.describe_all()
 
     async def _inspect(self, params: messages.InspectParams) -> messages.Inspection:
         result = await self.house.attach(params.text_document).inspect(params)

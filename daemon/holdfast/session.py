@@ -185,7 +185,7 @@ class Session:
     async def _run(self, run: Execution, outcome: asyncio.Future[Run]) -> None:
         persist = run.options.persist and self._settings.persist
         if persist:
-            self._prepare_store()
+            await self._prepare_store()
         life = self._life
         kernel = await life.ensure()
         life.execution_count += 1
@@ -218,9 +218,9 @@ class Session:
         wanted = run.options.rollback_on_error
         return self._settings.rollback_on_error if wanted is None else wanted
 
-    def _prepare_store(self) -> None:
+    async def _prepare_store(self) -> None:
         try:
-            self._archive.current()
+            await self._archive.current()
         except StoreError as error:
             logger.info("the run goes on without a store: %s", error)
 

@@ -29,7 +29,7 @@ class StateRequests:
 
     async def _read(self, work: Callable[[Store | None], Any]) -> Any:
         with store_errors():
-            if self._house.archive.readable() is None:
+            if await self._house.archive.readable() is None:
                 return work(None)
             return await self._house.archive.run(work, create=False)
 

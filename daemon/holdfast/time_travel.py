@@ -138,7 +138,7 @@ class TimeTravel:
 
     async def _work(self, place: Place, work: Callable[[Store], T]) -> T:
         with store_errors():
-            if self._house.archive.readable() is None:
+            if await self._house.archive.readable() is None:
                 raise NoVersion(f"Nothing is saved for {place.key}.")
             return await self._house.archive.run(work, create=False)
 

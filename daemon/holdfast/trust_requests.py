@@ -39,7 +39,7 @@ class TrustRequests:
             return [place.key]
 
         with store_errors():
-            if self._house.archive.readable() is None:
+            if await self._house.archive.readable() is None:
                 raise NoSession(f"Nothing is saved for {place.key}, so there is nothing to trust.")
             concerned = await self._house.archive.run(work, create=False)
         for key in concerned:

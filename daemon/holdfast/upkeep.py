@@ -58,7 +58,7 @@ class Upkeep:
             logger.warning("the state is saved, but its upkeep failed: %s", error)
 
     async def _tidy(self, keys: Collection[str]) -> None:
-        store = self._archive.existing()
+        store = await self._archive.existing()
         if store is None:
             return
         for key in keys:
@@ -100,7 +100,7 @@ class Upkeep:
             StoreError: it could not be done; what is there is whole.
         """
         async with self._turn:
-            store = self._archive.existing()
+            store = await self._archive.existing()
             if store is None:
                 return 0, 0, 0, None
             before, removed = store.used, 0
@@ -108,7 +108,7 @@ class Upkeep:
                 for key in store.sessions() if keys is None else keys:
                     removed += await self._thin(key, keep, gently=False)
             done = await self.drive(lambda store: store.collect(), gently=False)
-            store = self._archive.existing()
+            store = await self._archive.existing()
             return removed, before, store.used if store is not None else 0, done.problem if done else None
 
     async def usage(self, keys: Collection[str] | None) -> Usage:

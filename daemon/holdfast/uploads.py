@@ -9,7 +9,6 @@ from concurrent.futures import Future
 from holdfast.archive import Archive
 from holdfast.kernel.wire import Message
 from holdfast.runtimes.base import FrameSource
-from holdfast.store.errors import StoreError
 from holdfast.store.patching import Upload
 from holdfast.store.predecessors import Replaced
 
@@ -36,11 +35,9 @@ class Uploads:
         """Have a piece of a session's value written; the commits that follow come after it."""
         name, offset = str(message.header["upload"]), int(message.header["offset"])
         (data,) = message.buffers
-        try:
-            store = self._archive.current()
-        except StoreError as error:
-            logger.info("a large value is not written: %s", error)
-            return  # The commit says so, too.
+        store = self._archive.at_hand
+        if store is None:
+            return  # The commit says why.
         upload = self.named.get(name)
         if upload is None:
             upload = self.named[name] = store.upload(_replaced(key, message))

@@ -7,7 +7,7 @@ import logging
 import math
 import os
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,9 @@ from holdfast.trust_requests import TrustRequests
 from holdfast.watcher import Watcher
 
 logger = logging.getLogger(__name__)
+
+GLANCE = 0.5
+"""Seconds that a list of sessions waits for the saved state to be opened."""
 
 
 class Workspace:
@@ -98,17 +101,22 @@ class Workspace:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
-        """Start watching, and the spare kernel."""
+        """Start watching, and the spare kernel; the saved state is opened meanwhile."""
         self.pool.prepare()
         self.watcher.start()
-        store = self.archive.existing()
-        if store is not None:
-            days = self.settings.trash_days
-            try:
-                await self.archive.run(lambda store: store.expire_trash(days))
-            except StoreError as error:
-                logger.warning("the trash was not emptied: %s", error)
-        self._watch_saved()
+        self._spawn(self._take_up_saved())
+
+    async def _take_up_saved(self) -> None:
+        store = await self.archive.existing()
+        if store is None:
+            return
+        days = self.settings.trash_days
+        try:
+            await self.archive.run(lambda store: store.expire_trash(days), create=False)
+        except StoreError as error:
+            logger.warning("the trash was not emptied: %s", error)
+        for key in store.sessions():
+            self.watcher.watch(key)
 
     async def close(self) -> None:
         """End all sessions, everything flushed first."""
@@ -323,10 +331,15 @@ class Workspace:
         """Return which cell holds a line."""
         return cells.cell_at(cells.split(self._text(self.place(document))), line).index
 
-    def describe_all(self) -> list[protocol.Session]:
-        """Return all sessions: those attached, and as ``cold`` those that are only saved."""
+    async def describe_all(self) -> list[protocol.Session]:
+        """Return all sessions: those attached, and as ``cold`` those that are only saved.
+
+        State that takes long to open is not waited for.
+        """
+        opening = asyncio.ensure_future(self.archive.existing())
+        await asyncio.wait([opening], timeout=GLANCE)
+        store = opening.result() if opening.done() else None
         found = [session.describe(memory=True) for session in self.sessions.values()]
-        store = self.archive.existing()
         for key in store.sessions() if store is not None else []:
             if key not in self.sessions:
                 found.append(self._describe_saved(store, key))
@@ -360,8 +373,8 @@ class Workspace:
     def _is_document(self, key: str) -> bool:
         return key in self._open or key in self.sessions or key in self._bases
 
-    def _run_of(self, key: str, version: int) -> str:
-        store = self.archive.existing()
+    async def _run_of(self, key: str, version: int) -> str:
+        store = await self.archive.existing()
         try:
             return store.version(key, version).run_id if store is not None else ""
         except StoreError:
@@ -377,11 +390,6 @@ class Workspace:
 
     # ------------------------------------------------------------------ what happens to files
 
-    def _watch_saved(self) -> None:
-        store = self.archive.existing()
-        for key in store.sessions() if store is not None else []:
-            self.watcher.watch(key)
-
     def renamed(self, old_uri: str, new_uri: str) -> None:
         """An editor renamed a file or a folder."""
         old, new = (documents.path_of_uri(uri) for uri in (old_uri, new_uri))
@@ -394,23 +402,15 @@ class Workspace:
         if path is not None:
             self.watcher.vanished(documents.key_of(path, self.folder))
 
-    def _keys_under(self, key: str) -> list[str]:
-        store = self.archive.existing()
-        known = {*self.sessions, *(store.sessions() if store is not None else [])}
-        return [name for name in known if name == key or name.startswith(f"{key}/")]
-
     def _moved(self, old: str, new: str) -> None:
         """A file or folder has a new place: state, session and open text follow at once."""
-        for key in self._keys_under(old):
+        store = self.archive.at_hand
+        if store is not None and store.intact():
+            self._move_saved(store, old, new)
+        else:
+            self._spawn(self._move_saved_when_open(old, new))
+        for key in _under(old, self.sessions):
             target = new + key[len(old) :]
-            try:
-                store = self.archive.existing()
-                if store is not None and store.head(key) is not None:
-                    if store.head(target) is not None:
-                        store.trash(target, f"replaced by {key}")
-                    store.move(key, target)
-            except StoreError as error:
-                logger.warning("the state of %s did not follow to %s: %s", key, target, error)
             replaced = self.sessions.pop(target, None) if key in self.sessions else None
             if replaced is not None:
                 self._spawn(replaced.end())
@@ -428,9 +428,36 @@ class Workspace:
             self.watcher.forget(key)
             self.watcher.watch(target)
 
+    async def _move_saved_when_open(self, old: str, new: str) -> None:
+        store = await self.archive.existing()
+        if store is not None:
+            self._move_saved(store, old, new)
+
+    def _move_saved(self, store: Store, old: str, new: str) -> None:
+        try:
+            saved = _under(old, store.sessions())
+        except StoreError as error:
+            logger.warning("the state of %s did not follow to %s: %s", old, new, error)
+            return
+        for key in saved:
+            target = new + key[len(old) :]
+            self.watcher.forget(key)
+            self.watcher.watch(target)
+            try:
+                if store.head(key) is not None:
+                    if store.head(target) is not None:
+                        store.trash(target, f"replaced by {key}")
+                    store.move(key, target)
+            except StoreError as error:
+                logger.warning("the state of %s did not follow to %s: %s", key, target, error)
+
     def _gone(self, key: str) -> None:
         """A file or folder was deleted and did not come back in time."""
-        for name in self._keys_under(key):
+        self._spawn(self._end_all_deleted(key))
+
+    async def _end_all_deleted(self, key: str) -> None:
+        store = await self.archive.existing()
+        for name in _under(key, {*self.sessions, *(store.sessions() if store is not None else [])}):
             self._spawn(self._end_deleted(name))
 
     async def _end_deleted(self, key: str) -> None:
@@ -464,6 +491,11 @@ class Workspace:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _under(key: str, known: Iterable[str]) -> list[str]:
+    """Return which keys are that of a file, or of files in the folder that it is."""
+    return [name for name in known if name == key or name.startswith(f"{key}/")]
 
 
 def real_folder(folder: Path) -> Path:

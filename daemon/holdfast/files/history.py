@@ -56,7 +56,7 @@ class FileHistory:
         settings: Settings,
         *,
         is_document: Callable[[str], bool],
-        run_of: Callable[[str, int], str],
+        run_of: Callable[[str, int], Awaitable[str]],
         warn: Callable[[str], None],
     ) -> None:
         self._folder = folder
@@ -140,7 +140,7 @@ class FileHistory:
     async def _commit(self, change: Change, wrote: Wrote, span: Span | None, *, shared: bool) -> None:
         if span is not None:
             change.run_id, change.code, change.execution_count = span.run_id, span.code, span.count
-            after = self._run_of(span.document, span.version) if span.version is not None else ""
+            after = await self._run_of(span.document, span.version) if span.version is not None else ""
             change.environment = {
                 "document": span.document,
                 "after": after,
@@ -196,7 +196,7 @@ class FileHistory:
         if self._noted:
             await asyncio.wait(self._noted)
         try:
-            if self.archive.readable() is None:
+            if await self.archive.readable() is None:
                 return []
             return (await self.archive.run(lambda store: store.history(KEY, _ALL), create=False))[::-1]
         except StoreUnavailable as error:

@@ -110,7 +110,7 @@ class Exporting:
 
         with store_errors():
             loaded: Loaded | None = None
-            if self._house.archive.readable() is not None:
+            if await self._house.archive.readable() is not None:
                 loaded, history = await self._house.archive.run(work, create=False)
         if loaded is None:
             raise NoVersion(f"Nothing is saved for {place.key}, so there is nothing to export.")
