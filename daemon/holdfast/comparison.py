@@ -1,4 +1,4 @@
-"""What differs inside of values: two versions of them are brought back in a kernel of their own, which compares them.
+"""What differs inside of values: two versions of them are brought into a kernel of their own, which compares them.
 
 Only the variables that differ are loaded, beside the session and without it noticing. The kernel ends afterwards.
 """
@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection
-from typing import Any
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
 
+from holdfast.documents import Place
 from holdfast.errors import KernelFailed
-from holdfast.session import Session
+from holdfast.loading import Loaded, load
+
+if TYPE_CHECKING:
+    from holdfast.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
@@ -18,30 +23,44 @@ MOST = 100
 """Variables looked into at a time; clients name those that they show."""
 
 
-async def details(aside: Session, before: int, after: int, names: Collection[str]) -> dict[str, dict[str, Any]]:
+async def details(
+    house: Workspace, place: Place, before: int, after: int, names: Collection[str]
+) -> dict[str, dict[str, Any]]:
     """Return for each variable what differs between two saved versions.
 
     Args:
-        aside: a session of the document that nobody else uses; it is ended.
         before: the one version.
         after: the other.
         names: variables that both have.
+
+    Raises:
+        StoreError: the versions cannot be read.
     """
     chosen = sorted(names)[:MOST]
     found: dict[str, dict[str, Any]] = {}
-    aside.saver.skip_restore = True
-    try:
-        lost = {one.name: one.reason for one in (await aside.restore(before, chosen)).failed}
-        await aside.ask({"type": "stash", "names": chosen})
-        lost |= {one.name: one.reason for one in (await aside.restore(after, chosen)).failed}
-        answer = await aside.ask({"type": "compare", "names": [name for name in chosen if name not in lost]})
-        found = answer["differences"]
-        found |= {name: _unknown(f"could not be loaded: {reason}") for name, reason in lost.items()}
-    except KernelFailed as error:
-        logger.info("two versions could not be compared: %s", error.message)
-        found = {name: _unknown(f"could not be compared: {error.message}") for name in chosen}
-    finally:
-        await aside.end()
+    with ExitStack() as held:
+
+        async def version(number: int) -> Loaded:
+            loaded = await house.archive.run(lambda store: load(store, place.key, number, chosen), create=False)
+            assert loaded is not None
+            held.callback(loaded.close)
+            return loaded
+
+        try:
+            async with house.scratch(place) as scratch:
+                await scratch.bring(await version(before), chosen)
+                await scratch.ask({"type": "stash", "names": chosen})
+                await scratch.bring(await version(after), chosen)
+                answer = await scratch.ask({"type": "compare", "names": chosen})
+            found = answer["differences"]
+            found |= {
+                lost.name: _unknown(f"could not be loaded: {lost.reason}")
+                for lost in scratch.failed
+                if lost.name in chosen
+            }
+        except KernelFailed as error:
+            logger.info("two versions could not be compared: %s", error.message)
+            found = {name: _unknown(f"could not be compared: {error.message}") for name in chosen}
     found |= {name: _unknown(f"only {MOST} variables are looked into at a time") for name in names if name not in found}
     return found
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from lsprotocol.types import TextDocumentIdentifier
@@ -26,6 +27,27 @@ TIMEOUT_GRACE = 3.0
 """Seconds between the interrupt for a passed timeout and the kill."""
 
 Emit = Callable[[str, Any], None]
+
+
+def attachment(place: Place, folder: Path, limits: dict[str, Any], execution_count: int) -> dict[str, Any]:
+    """Return the message by which a kernel becomes that of a document.
+
+    Args:
+        folder: the workspace, where code runs that has no folder of its own.
+        limits: what of it is not to be saved.
+    """
+    path = place.path
+    cwd = str(path.parent if path is not None and path.parent.is_dir() else folder)
+    return {
+        "type": "attach",
+        "file": None if path is None else str(path),
+        "uri": place.uri,
+        "cwd": cwd,
+        "path0": cwd,
+        "name": place.name,
+        "executionCount": execution_count,
+        "limits": limits,
+    }
 
 
 class CopyGone(Exception):

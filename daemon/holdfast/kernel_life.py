@@ -12,7 +12,7 @@ from holdfast import protocol
 from holdfast.archive import Archive
 from holdfast.background import Background
 from holdfast.errors import InvalidParams, KernelFailed, NotTrusted, NoVersion, StateDamaged
-from holdfast.kernel_client import Emit, KernelClient
+from holdfast.kernel_client import Emit, KernelClient, attachment
 from holdfast.loading import Loaded
 from holdfast.progress import Progress
 from holdfast.protocol import Restored
@@ -128,23 +128,9 @@ class KernelLife:
                 f"There is no runtime for {self.language} in this installation; only Python cells can be run.",
                 kind="noRuntime",
             )
-        place = self._client.place
-        path = place.path
-        folder = path.parent if path is not None and path.parent.is_dir() else self._folder
         kernel = await self._pool.take(self._settings.interpreter, self._folder)
         self._client.use(kernel)
-        kernel.send(
-            {
-                "type": "attach",
-                "file": str(path) if path is not None else None,
-                "uri": place.uri,
-                "cwd": str(folder),
-                "path0": str(folder),
-                "name": path.name if path is not None else place.uri,
-                "executionCount": self.execution_count,
-                "limits": self._settings.limits,
-            }
-        )
+        kernel.send(attachment(self._client.place, self._folder, self._settings.limits, self.execution_count))
         return kernel
 
     def _died(self) -> None:

@@ -279,6 +279,11 @@ class Loaded:
         if not self._holders:
             self.packs.close()
 
+    def close(self) -> None:
+        """Let go of the packs; nobody wants anything of them any more."""
+        self._holders.clear()
+        self.packs.close()
+
 
 def load(
     store: Store, key: str, number: int | None, names: Collection[str] | None = None, kept: Collection[str] = ()

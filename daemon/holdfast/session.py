@@ -510,19 +510,6 @@ class Session:
         live = {summary["name"]: summary for summary in listing.header["variables"]}
         return version.keys() - {*answer.header["others"]}, live
 
-    async def ask(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Ask the kernel something, when its turn comes; return the header of the answer.
-
-        Raises:
-            KernelFailed: it could not be started, or died of it.
-        """
-        async with self._life.turn:
-            kernel = await self._life.ensure()
-            try:
-                return (await kernel.request(message)).header
-            except KernelDied as error:
-                raise KernelFailed(f"the kernel died of it ({error.death.cause})", kind="kernelDied") from error
-
     async def verified(self) -> None:
         """Return when what was saved was tried, and what does not come back is no longer called saved."""
         await self._verification.verified()

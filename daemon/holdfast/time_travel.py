@@ -90,7 +90,7 @@ class TimeTravel:
         told: dict[str, dict[str, Any]] = {}
         if names:
             with store_errors():
-                told = await comparison.details(self._house.aside(place), params.from_, to, names)
+                told = await comparison.details(self._house, place, params.from_, to, names)
         for change in diff.changed:
             change.details = told.get(change.name, comparison.unsaved())
 

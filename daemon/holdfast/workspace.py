@@ -8,7 +8,7 @@ import math
 import os
 import uuid
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import replace
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +30,13 @@ from holdfast.examination import Examinations
 from holdfast.execution import Asker, Execution
 from holdfast.file_travel import FileTravel
 from holdfast.files.history import FileHistory
-from holdfast.kernel_client import Emit
 from holdfast.portable.exporting import Exporting
 from holdfast.portable.importing import Importing
 from holdfast.progress import Progress
 from holdfast.protocol import Run
 from holdfast.room import RoomRequests
 from holdfast.runtimes.pool import KernelPool
+from holdfast.scratch import Scratch, scratch_kernel
 from holdfast.session import Session
 from holdfast.settings import Settings
 from holdfast.state_requests import StateRequests
@@ -237,30 +237,26 @@ class Workspace:
         """Return the document's session, made at first use."""
         return self._attach(self.place(document))
 
-    def aside(self, place: Place) -> Session:
-        """Return a session of a document that nobody hears of, and that saves nothing; whoever asks for it ends it."""
-        settings = replace(self.settings, persist=False, rebuild="never")
-        return self._new_session(place, settings, lambda method, params: None)
-
-    def _new_session(self, place: Place, settings: Settings, emit: Emit) -> Session:
-        opened = self._open.get(place.key)
-        return Session(
-            place,
-            (opened.language if opened else None) or place.language_by_suffix,
-            pool=self.pool,
-            archive=self.archive,
-            files=self.files,
-            settings=settings,
-            folder=self.folder,
-            emit=emit,
-            progress=self.progress,
-            text=self._text,
-        )
+    def scratch(self, place: Place) -> AbstractAsyncContextManager[Scratch]:
+        """Return a kernel for copies of a document's versions, which lives as long as it is used in a `with`."""
+        return scratch_kernel(self.pool, self.settings, self.folder, place)
 
     def _attach(self, place: Place) -> Session:
         session = self.sessions.get(place.key)
         if session is None:
-            session = self._new_session(place, self.settings, self.clients.tell)
+            opened = self._open.get(place.key)
+            session = Session(
+                place,
+                (opened.language if opened else None) or place.language_by_suffix,
+                pool=self.pool,
+                archive=self.archive,
+                files=self.files,
+                settings=self.settings,
+                folder=self.folder,
+                emit=self.clients.tell,
+                progress=self.progress,
+                text=self._text,
+            )
             session.hold_output_while(self.clients.congested)
             if place.path is not None:
                 self._bases.add(documents.key_of(place.path, self.folder))

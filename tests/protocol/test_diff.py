@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
 from harness import Client, processes_in
+
+LARGE = """
+import random
+import numpy as np
+big, x = np.frombuffer(random.Random(1).randbytes(20_000_000), 'u1').copy(), 1
+"""
 
 
 async def diff(client: Client, version: int, to: int | None = None, **more: Any) -> dict[str, dict[str, Any]]:
@@ -43,6 +50,18 @@ async def test_a_diff_with_classes_and_functions_of_the_session(daemon: Client) 
     await daemon.run("a.py", "def g(): return 2")
     assert (await diff(daemon, 1, 2))["p"]["lines"] == ["~ .'v': 1 → 2"]
     assert any("return 2" in line for line in (await diff(daemon, 2, 3))["g"]["lines"])
+
+
+async def test_a_diff_does_not_compare_what_is_damaged(daemon: Client) -> None:
+    await daemon.run("a.py", LARGE)
+    await daemon.run("a.py", "big[0] ^= 1; x = 2")
+    await daemon.flush("a.py")
+    spoiled = random.Random(1).randbytes(20_000_000)[9_000_000:9_000_050]
+    (pack,) = [path for path in (daemon.folder / ".state" / "packs").iterdir() if spoiled in path.read_bytes()]
+    pack.write_bytes(pack.read_bytes().replace(spoiled, bytes(50)))
+    found = await diff(daemon, 1, 2)
+    assert found["big"]["kind"] == "unknown" and "damaged" in found["big"]["lines"][0]
+    assert found["x"]["lines"] == ["1 → 2: +1 (+100 %)"]
 
 
 async def test_a_diff_leaves_the_session_and_no_process_behind(daemon: Client, folder: Path) -> None:

@@ -31,7 +31,6 @@ from holdfast.portable.reading import (
     export_in,
     is_name,
 )
-from holdfast.portable.scratch import names_in, scratch_kernel
 from holdfast.portable.signing import signature_of
 from holdfast.protocol import FilesWritten, Lost
 from holdfast.saving import lost_entries, lost_list, visible
@@ -91,8 +90,7 @@ class Exporting:
                 await in_thread(None, _finish_plain if plain else _finish, version, manifest, answer, draft)
                 size = await in_thread(None, _put, draft, target)
         finally:
-            version.loaded.release("kernel")
-            version.loaded.release("verification")
+            version.loaded.close()
         return protocol.Transferred(
             path=str(target),
             variable_count=len(manifest["variables"]),
@@ -138,17 +136,15 @@ class Exporting:
     ) -> tuple[dict[str, Any], list[Lost]]:
         """Have a kernel write the values; return its answer and what is not in the file."""
         house, loaded = self._house, version.loaded
-        # What a kernel maps is not compared with its digests, and is to be written as what was saved.
-        wrong = await loaded.verify(lambda: False, lambda component: False, after=0)
-        async with scratch_kernel(house.pool, house.settings, house.folder, place, loaded) as scratch:
-            names = [name for name in version.wanted if name not in wrong]
+        async with house.scratch(place) as scratch:
+            await scratch.bring(loaded)
+            lost = {each.name for each in scratch.failed}
+            names = [name for name in version.wanted if name not in lost]
             answer = await scratch.ask(
                 {"type": "export", "path": str(draft), "names": names, "alone": version.alone, "plain": plain}
             )
-        failed = [*version.failed, *(lost for lost in scratch.failed if lost.name in version.wanted)]
-        remedy = "Restore an older version of it, or run the cell that made it again."
-        failed += [Lost(name, "", reason, remedy) for name, reason in wrong.items() if name in version.wanted]
-        there = {entry["name"] for entry in answer["variables"]} | names_in(failed)
+        failed = [*version.failed, *(each for each in scratch.failed if each.name in version.wanted)]
+        there = {entry["name"] for entry in answer["variables"]} | {each.name for each in failed}
         failed += [
             Lost(name, "", "it could not be loaded", "Run the cell that made it again, and export again.")
             for name in version.wanted
