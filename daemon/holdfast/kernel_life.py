@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import TypeVar
 
@@ -238,6 +238,10 @@ class KernelLife:
         async with self.turn:
             await self._saver.settled()
             return await self._shown_restore(version, names)
+
+    def refuse(self, versions: Collection[int]) -> None:
+        """What came in with these versions is not to be loaded any more; what is in memory stays."""
+        self._restorer.refuse(versions)
 
     async def _shown_restore(self, version: int | None, names: list[str] | None) -> Restored:
         with self._restorer.shown():

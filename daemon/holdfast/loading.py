@@ -47,6 +47,10 @@ VERIFY_AFTER = 1.0
 """Seconds after a restore until what was mapped is verified: first comes what users wait for."""
 VERIFY_PAUSE = 0.25
 """Seconds between looks whether there is time to go on with what is only verified."""
+REVOKED = (
+    "it was not loaded yet when the trust in whoever saved it was taken back (`holdfast trust --revoke`), and is not "
+    "loaded any more"
+)
 _WORKERS = max(2, min(4, os.cpu_count() or 1))
 _REMOTE = ("nfs", "cifs", "smb", "9p", "afs", "ncp", "fuse")
 """File systems on which a file can vanish under a mapping, which would end the process that has it."""
@@ -83,6 +87,7 @@ class Loaded:
         unreadable: the variables of which it is known already that they cannot be read.
         later: components that the kernel asks for when it needs them.
         kept: components that the kernel has as they are in the version, and is not sent.
+        refused: components that the kernel gets no more of.
     """
 
     record: VersionRecord
@@ -95,6 +100,7 @@ class Loaded:
     later: dict[str, _Planned] = field(default_factory=dict)
     kept: Collection[str] = ()
     on_rotten: Callable[[bytes], None] = lambda digest: None
+    refused: frozenset[str] = frozenset()
     _all: dict[str, _Planned] = field(default_factory=dict)
     _serving: asyncio.Lock = field(default_factory=asyncio.Lock)
     _writes: bool = True
@@ -125,6 +131,11 @@ class Loaded:
             described[str(number)] = {"path": str(path), "inode": here.st_ino, "device": here.st_dev}
         return described
 
+    def refuse(self, versions: Collection[int]) -> frozenset[str]:
+        """Send no more of what came in with these versions; return these components."""
+        self.refused |= {identity for identity in self._all if self.entries[identity].since in versions}
+        return self.refused
+
     # ------------------------------------------------------------------ what a kernel asks for
 
     async def serve(self, kernel: Kernel, asked: dict[str, Any], work: Work | None = None) -> None:
@@ -147,8 +158,9 @@ class Loaded:
 
         async with self._serving:
             planned = self._all.get(identity)
-            if planned is None:
-                kernel.send({**last, "error": "this is no component of the version that is being loaded"})
+            if planned is None or identity in self.refused:
+                why = REVOKED if planned is not None else "this is no component of the version that is being loaded"
+                kernel.send({**last, "error": why})
                 return
             if work is not None:
                 work.expect(

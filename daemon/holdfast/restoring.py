@@ -15,7 +15,7 @@ from holdfast.archive import Archive
 from holdfast.background import Background
 from holdfast.errors import NotTrusted, NoVersion, StateDamaged
 from holdfast.kernel_client import Emit, KernelClient
-from holdfast.loading import Loaded, load, names_of
+from holdfast.loading import REVOKED, Loaded, load, names_of
 from holdfast.makers import makers
 from holdfast.progress import Progress, Work, size_in_words
 from holdfast.protocol import Lost, Restored
@@ -200,6 +200,14 @@ class Restorer:
             loaded.release("kernel")
         self._loadings.clear()
 
+    def refuse(self, versions: Collection[int]) -> None:
+        """What came in with these versions, and waits to be loaded, is not loaded any more."""
+        kernel = self._client.living
+        for loaded in self._loadings.values():
+            refused = loaded.refuse(versions)
+            if refused and kernel is not None:
+                kernel.send({"type": "refuse", "components": sorted(refused), "reason": REVOKED})
+
     def _said(self, kernel: Kernel, header: dict[str, Any]) -> None:
         loaded = self._loadings.get(str(header["loading"]))
         if loaded is None:
@@ -236,7 +244,8 @@ class Restorer:
 
     async def _tell_lost(self, loaded: Loaded, failed: list[Lost]) -> None:
         """What was called restored could not be loaded when it was needed."""
-        self._saver.lost_later(loaded, {lost.name for lost in failed})
+        refused = {name for identity in loaded.refused for name in names_of(loaded.entries[identity])}
+        self._saver.lost_later(loaded, {lost.name for lost in failed} - refused)
         failed = await self._with_cells(loaded, failed)
         told = advice(failed)
         message = f"{len(failed)} could not be loaded when needed: {_some([lost.name for lost in failed])}"

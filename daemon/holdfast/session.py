@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -399,11 +399,16 @@ class Session:
         """Something else became the saved state: so does memory, now if there is a kernel, else when one starts."""
         await self._life.stand_on_head()
 
-    def trust_changed(self, *, trusted: bool) -> None:
-        """What is saved may be restored now, or not any more. Memory stays; a kernel that starts follows it."""
+    def trust_changed(self, revoked: Collection[int] | None) -> None:
+        """What is saved may be restored now, or not any more. Memory stays; a kernel that starts follows it.
+
+        Args:
+            revoked: the versions with which came in what is not trusted any more; None: all of it may be restored.
+        """
         if self._client.living is None:
             self.saver.forget()
-        elif not trusted:
+        elif revoked is not None:
+            self._life.refuse(revoked)
             self.saver.start_over()
             self.saver.note_unsaved()
 

@@ -32,18 +32,19 @@ class TrustRequests:
         if session is not None:
             await session.saver.settled()
 
-        def work(store: Store) -> list[str]:
+        def work(store: Store) -> dict[str, frozenset[int]]:
+            """Return the sessions concerned, with the versions that are not trusted any more."""
             if params.revoke:
-                return store.distrust(place.key)
+                return {key: store.revoked(key) for key in store.distrust(place.key)}
             store.trust(place.key, params.digest)
-            return [place.key]
+            return {place.key: frozenset()}
 
         with store_errors():
             if await self._house.archive.readable() is None:
                 raise NoSession(f"Nothing is saved for {place.key}, so there is nothing to trust.")
             concerned = await self._house.archive.run(work, create=False)
-        for key in concerned:
+        for key, revoked in concerned.items():
             session = self._house.sessions.get(key)
             if session is not None:
-                session.trust_changed(trusted=not params.revoke)
+                session.trust_changed(revoked if params.revoke else None)
         return await self._house.states.state(params.text_document)

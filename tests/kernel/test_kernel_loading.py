@@ -102,6 +102,20 @@ def test_what_turns_out_to_be_damaged_is_never_unpickled_and_is_told(
         assert failed["name"] == "many" and "not what was written" in failed["reason"]
 
 
+def test_what_is_refused_while_it_waits_is_told_and_never_asked_for(
+    component: tuple[dict[str, Any], list[bytes]],
+) -> None:
+    saved, (stream,) = component
+    tiny = [(0, stream.hex())]  # the kernel has all of it already
+    with Kernel() as kernel:
+        restore(kernel, [described(saved, [stream], later=True, tiny=tiny)], [])
+        kernel.send("refuse", components=[saved["id"]], reason="it is not trusted any more")
+        kernel.start("'many' in globals()")
+        (failed,) = kernel.wait_for("unloadable").header["failed"]
+        assert (failed["name"], failed["reason"]) == ("many", "it is not trusted any more")
+        assert kernel.finish().result == "False"
+
+
 def test_the_death_of_the_daemon_ends_a_kernel_that_waits_for_it(
     component: tuple[dict[str, Any], list[bytes]],
 ) -> None:

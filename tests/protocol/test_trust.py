@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -103,6 +104,49 @@ async def test_memory_lives_on_when_trust_is_taken_back_and_is_saved_as_ones_own
         await client.kill()
     async with opened(theirs) as client:
         assert await client.value("a.py", "y, z") == "([1, 2], 1)"
+
+
+async def test_what_waits_to_be_loaded_is_refused_by_name_when_trust_is_taken_back(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, canary = os.environ["HOLDFAST_CONFIG_DIR"], tmp_path / "canary"
+    bomb = f"class Bomb:\n    def __reduce__(self): return os.system, ('touch {canary}',)\n"
+    monkeypatch.setenv("HOLDFAST_CONFIG_DIR", str(tmp_path / "theirs"))
+    async with opened(folder) as client:
+        await client.run("a.py", f"import os, pathlib, time\nx = 1\n{bomb}late = [Bomb(), *range(200_000)]")
+        await client.shutdown()
+    monkeypatch.setenv("HOLDFAST_CONFIG_DIR", mine)
+    async with opened(folder) as client:
+        await trust(client)
+        while True:
+            (folder / "go").unlink(missing_ok=True)
+            canary.unlink(missing_ok=True)
+            running = asyncio.ensure_future(
+                client.run("a.py", "y = x\nwhile not pathlib.Path('go').exists(): time.sleep(0.01)")
+            )
+            while "x" not in (found := await client.variables("a.py")) or not found["x"]["loaded"]:
+                await asyncio.sleep(0.01)
+            if not found["late"]["loaded"]:
+                break
+            (folder / "go").touch()  # it had time to load it before it heard of the run
+            await running
+            await client.request("holdfast/restart", client.document("a.py"))
+        await trust(client, revoke=True)
+        (folder / "go").touch()
+        assert (await running)["status"] == "ok"
+        told = await client.notified("holdfast/state/restored", lambda params: bool(params["failed"]))
+        assert [lost["name"] for lost in told["failed"]] == ["late"]
+        assert "trust" in told["failed"][0]["reason"]
+        run = await client.run("a.py", "z = late")
+        assert run["error"]["ename"] == "NameError"
+        run = await client.run("a.py", "z = y")
+        assert run["state"]["status"] == "saved", run["state"]
+        assert "late" in [lost["name"] for lost in run["state"]["skipped"]]
+        assert not canary.exists()
+        await client.kill()
+    async with opened(folder) as client:
+        assert await client.value("a.py", "y, z, 'late' in globals()") == "(1, 1, False)"
+        assert not canary.exists()
 
 
 def holdfast(folder: Path, *arguments: str, code: int = 0) -> str:

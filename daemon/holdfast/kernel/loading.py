@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractContextManager
 from types import CodeType
 from typing import TYPE_CHECKING, Any
@@ -96,6 +96,16 @@ class Loader:
             if fetcher is not None:
                 fetcher.deliver(message)
 
+    def refuse(self, components: Collection[str], reason: str) -> None:
+        """Load none of these any more; those that wait are told of as what can't be loaded."""
+        refused = [component for component in self._capture.waiting.all() if component.id in components]
+        for component in refused:
+            component.refuse(reason)
+        if refused:
+            with self._lock, self._watched():
+                self._stop_if = _never
+                self._load(refused)
+
     # -- when it is needed
 
     def prepare(self, code: CodeType | list[CodeType]) -> None:
@@ -157,9 +167,9 @@ class Loader:
         failed: list[Any] = []
         try:
             for component, following in zip(work, [*work[1:], None], strict=True):
-                fetcher.ahead(component)
+                component.ahead()
                 if following is not None:
-                    fetcher.ahead(following)
+                    following.ahead()
                 failed += self._capture.load_waiting(component, self._stop)[1]
         finally:
             self._on_loaded()

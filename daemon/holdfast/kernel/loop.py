@@ -236,6 +236,8 @@ class Kernel:
                 self._session.capture(about, full=bool(header.get("full")), unfaithful=unfaithful)
             case "restore":
                 self._session.restore(message)
+            case "refuse":
+                self._session.loader.refuse(header["components"], header["reason"])
             case "differing":
                 self._session.tell_differing(header)
             case "inspect":

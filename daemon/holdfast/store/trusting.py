@@ -133,6 +133,16 @@ class Trusting:
             self._forget_verified()
         return [key, *(from_blob(heir.key) for heir, _ in heirs)]
 
+    def revoked(self, key: str) -> frozenset[int]:
+        """Return the versions of a session whose trust was taken back: what came in with them is not restored.
+
+        Raises:
+            NoSuchVersion: there is no such session.
+            StoreUnavailable: kind ``key``; what is noted of it cannot be read.
+        """
+        with self._core.reading():
+            return self._core.trusts.revoked(self._places.require(key).uuid)
+
     # ------------------------------------------------------------------
 
     def _strangers(self, session: SessionRow) -> Strangers:

@@ -59,6 +59,7 @@ class StoredComponent(SavedComponent):
             "waits": bool(described.get("later")),
             "_source": source,
             "_content": content,
+            "_refused": "",
         }.items():
             object.__setattr__(self, name, value)
 
@@ -69,8 +70,16 @@ class StoredComponent(SavedComponent):
     waits: bool
     _source: Source
     _content: tuple[memoryview, list[memoryview]] | None
+    _refused: str
+
+    def refuse(self, reason: str) -> None:
+        """Let its bytes never be looked at."""
+        object.__setattr__(self, "_refused", reason)
+        object.__setattr__(self, "_content", None)
 
     def _fetched(self) -> tuple[memoryview, list[memoryview]]:
+        if self._refused:
+            raise Unreadable(self._refused)
         if self._content is None:
             object.__setattr__(self, "_content", self._source.fetch(self))
         assert self._content is not None
@@ -88,7 +97,7 @@ class StoredComponent(SavedComponent):
 
     def ahead(self) -> None:
         """Have its bytes on the way: they will be wanted soon."""
-        if self._content is None:
+        if self._content is None and not self._refused:
             self._source.ahead(self)
 
     def release(self) -> None:
