@@ -37,7 +37,7 @@ class Settings:
         spare: Whether a started kernel stands ready.
         rebuild: Which cells may be run again for variables that a restore could not bring back.
         rebuild_timeout: Seconds that such a cell may take; 0: no limit.
-        trash_days: Days for which the state of deleted files can be recovered.
+        trash_days: Days for which the state of deleted files can be recovered, and what repairs took out is kept.
         keep: Versions of each file that stay; 0: all.
         quota: Bytes that the saved state of the workspace may take; 0: no limit.
         max_variable_bytes: Variables that take more are not saved; 0: no limit.

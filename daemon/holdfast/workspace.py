@@ -41,6 +41,7 @@ from holdfast.session import Session
 from holdfast.settings import Settings
 from holdfast.state_requests import StateRequests
 from holdfast.store.errors import StoreError
+from holdfast.store.folder import TRASH_NAME
 from holdfast.store.store import Store
 from holdfast.time_travel import TimeTravel
 from holdfast.trust_requests import TrustRequests
@@ -111,10 +112,12 @@ class Workspace:
         if store is None:
             return
         days = self.settings.trash_days
-        try:
-            await self.archive.run(lambda store: store.expire_trash(days), create=False)
-        except StoreError as error:
-            logger.warning("the trash was not emptied: %s", error)
+        for archive in (self.archive, self.files.archive):
+            try:
+                if archive is self.archive or (archive.folder / TRASH_NAME).exists():
+                    await archive.run(lambda store: store.expire_trash(days), create=False)
+            except StoreError as error:
+                logger.warning("the trash was not emptied: %s", error)
         for key in store.sessions():
             self.watcher.watch(key)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import Client, RpcError, opened
+from harness import TIMEOUT, Client, RpcError, opened
 
 BIG = "import random; {name} = random.Random({seed}).randbytes(300_000)"
 
@@ -118,3 +119,19 @@ async def test_what_is_kept_of_files_is_verified_and_repaired_as_well(folder: Pa
         assert [problem["kind"] for problem in found["problems"]] == ["pack"]
         assert found["problems"][0]["what"].endswith("(of the files that runs wrote)")
         assert (await verify(client, repair=True))["ok"]
+
+
+async def test_a_daemon_that_starts_removes_what_repairs_took_out_long_ago(folder: Path) -> None:
+    async with opened(folder, options={"trackFiles": True}) as client:
+        await client.run("a.py", "open('out.csv', 'w').write('1,2,3')")
+        await client.shutdown()
+    repairs = [
+        state / "trash" / "2020-01-01T00-00-00-0123" for state in (folder / ".state", folder / ".state" / "files")
+    ]
+    for repair in repairs:
+        repair.mkdir(parents=True)
+        (repair / "catalog.sqlite").touch()
+        os.utime(repair, (0, 0))
+    async with opened(folder, options={"trackFiles": True}), asyncio.timeout(TIMEOUT):
+        while any(repair.exists() for repair in repairs):
+            await asyncio.sleep(0.02)

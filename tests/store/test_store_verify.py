@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -255,6 +256,33 @@ def test_files_that_are_none_of_the_stores_go_to_the_trash_and_metadata_is_writt
     assert repair(folder) == []
     assert sorted(path.name for path in folder.glob("trash/*/*")) == ["000001.copy.bak", "notes.pack"]
     assert every(folder) == history
+
+
+def test_what_repairs_took_out_stays_as_long_as_what_was_deleted(folder: Path, tmp_path: Path) -> None:
+    build(folder)
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "file").write_text("mine")
+    for name in ("old", "young"):
+        (folder / "packs" / name).write_bytes(b"mine")
+        assert repair(folder) == []
+    trash = folder / "trash"
+    repairs = {next(path.iterdir()).name: path for path in trash.iterdir()}
+    long_ago = (datetime.now() - timedelta(days=31)).timestamp()
+    old = repairs["old"].rename(trash / datetime.fromtimestamp(long_ago).strftime("%Y-%m-%dT%H-%M-%S-0a1b"))
+    moved = repairs["young"].rename(old.with_name(f"{old.name[:-4]}ffff"))  # something was put there since
+    others = [trash / "2020-01-01", trash / "2020-99-01T00-00-00-0123", trash / "2020-01-01T00-00-00-0123"]
+    others[0].mkdir()
+    others[1].mkdir()
+    others[2].symlink_to(kept)
+    for path in (old, *others):
+        os.utime(path, (long_ago, long_ago), follow_symlinks=False)
+    with Store.open(folder, KEY) as store:
+        assert store.expire_trash(32) == 0
+        assert old.exists()
+        assert store.expire_trash(30) == 0
+    assert sorted(trash.iterdir()) == sorted([moved, *others])
+    assert (kept / "file").exists()
 
 
 def test_packs_that_were_not_begun_when_their_writer_was_killed_go_when_the_state_is_opened(folder: Path) -> None:

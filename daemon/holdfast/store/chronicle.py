@@ -11,9 +11,9 @@ from .errors import Damaged, NoSuchVersion, Untrusted
 from .findings import Findings, LenientPacks, count
 from .holdings import Holdings
 from .inventory import Inventory
-from .mending import Trash
 from .rows import SessionRow, VersionRow, from_blob, to_blob, version_id
 from .timeline import Timeline, Version
+from .trash import Trash
 
 _PAGE = 500
 

@@ -18,10 +18,10 @@ from .findings import Findings, LenientPacks, count
 from .folder import SESSIONS_NAME
 from .holdings import Holdings
 from .inventory import Inventory
-from .mending import Trash
 from .packs import read_pack_header
 from .rows import SessionRow, from_blob
 from .timeline import Timeline
+from .trash import Trash
 
 _PAGE = 500
 

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,6 @@ from holdfast.quick_json import dumps
 from .blobs import Location
 from .core import Core, describe, now
 from .encoding import VersionParts, decode_delta, encode_delta, listing_record, version_record
-from .folder import TRASH_NAME
 from .ledger import ListingRow
 from .packs import (
     CHUNK_RECORD,
@@ -39,48 +36,10 @@ from .packs import (
 )
 from .recovery import version_row_of
 from .rows import SessionRow, from_blob, to_blob, version_id
+from .trash import Trash
 
-_PLAIN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 PARTIAL = "incomplete: what it builds on is lost"
 """The label of versions that hold no more than what was changed after a version that is lost."""
-
-
-class Trash:
-    """Where a repair puts what it takes out: a folder for each repair, made when something is put there.
-
-    Args:
-        state: the state folder.
-    """
-
-    def __init__(self, state: Path) -> None:
-        stamp = datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
-        self.path = state / TRASH_NAME / f"{stamp}-{secrets.token_hex(2)}"
-
-    def _made(self) -> Path:
-        for folder in (self.path.parent, self.path):
-            folder.mkdir(mode=0o700, exist_ok=True)
-            if folder.is_symlink():
-                raise NotADirectoryError(f"{folder} is a symbolic link")
-        return self.path
-
-    def take(self, path: Path) -> None:
-        """Move a file here.
-
-        Raises:
-            OSError: it is where it was.
-        """
-        path.rename(self._made() / path.name)
-
-    def keep(self, name: str, data: bytes) -> None:
-        """Write down what is about to be removed.
-
-        Raises:
-            OSError: it could not be written.
-        """
-        path = self._made() / name
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _PLAIN, 0o600)
-        with os.fdopen(fd, "wb") as file:
-            file.write(data)
 
 
 # ---------------------------------------------------------------------------------------------- packs

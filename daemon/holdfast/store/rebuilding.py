@@ -19,10 +19,10 @@ from .core import Core
 from .errors import UNREADABLE, Damaged, StoreError, StoreUnavailable
 from .folder import PACKS_NAME, FolderLock, prepare
 from .ledger import ListingRow
-from .mending import Trash
 from .packs import CHUNK_SIZE, PackFolder
 from .recovery import store_id_of
 from .rows import SessionRow, VersionRow, from_blob, session_row, version_id, version_row
+from .trash import Trash
 
 
 def make_way(folder: Path) -> Path:

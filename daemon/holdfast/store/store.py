@@ -25,6 +25,7 @@ from .reading import damaged_content
 from .records import HEAD, Change, ComponentContent, ComponentEntry, Head, Problem, TrashedSession, VersionRecord
 from .rows import SessionRow, from_blob, to_blob
 from .timeline import UNSEALED_HISTORY, Sealed
+from .trash import expire_repairs
 from .trusting import Trusting
 
 __all__ = ["HEAD", "Store"]
@@ -344,8 +345,16 @@ class Store(Keeping, Trusting):
         return count
 
     def expire_trash(self, days: float) -> int:
-        """Remove for good what has been in the trash for longer than `days`; return how many sessions."""
-        return self._places.expire(days)
+        """Remove for good what has been in the trash for longer than `days`; return how many sessions.
+
+        What repairs took out goes as well.
+
+        Raises:
+            SaveFailed: kind ``trash``: some of that could not be removed.
+        """
+        count = self._places.expire(days)
+        expire_repairs(self.folder, days)
+        return count
 
     # ------------------------------------------------------------------ metadata for people
 
