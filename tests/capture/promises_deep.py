@@ -6,36 +6,36 @@ PLAIN: dict[str, tuple[list[str], list[str]]] = {
     "linked lists of any length": (
         [
             "class Node:\n    def __init__(self, value, next): self.value, self.next = value, next",
-            "nodes = pairs = records = None\nfor i in range(5000):\n    nodes = Node(i, nodes)\n"
+            "nodes = pairs = records = None\nfor i in range(2000):\n    nodes = Node(i, nodes)\n"
             "    pairs = [i, pairs]\n    records = {'value': i, 'next': records}",
             "def length(thing, step):\n    count = 0\n    while thing is not None:\n"
             "        count += 1; thing = step(thing)\n    return count",
-            "middle = pairs\nfor _ in range(2500): middle = middle[1]",
+            "middle = pairs\nfor _ in range(1000): middle = middle[1]",
         ],
         [
-            "length(nodes, lambda x: x.next) == 5000",
-            "length(records, lambda x: x['next']) == 5000",
-            "length(pairs, lambda x: x[1]) == 5000",
-            "length(middle, lambda x: x[1]) == 2500",
+            "length(nodes, lambda x: x.next) == 2000",
+            "length(records, lambda x: x['next']) == 2000",
+            "length(pairs, lambda x: x[1]) == 2000",
+            "length(middle, lambda x: x[1]) == 1000",
             "type(nodes.next.next) is Node",
-            "length(pairs, lambda x: None if x is middle else x[1]) == 2501",
+            "length(pairs, lambda x: None if x is middle else x[1]) == 1001",
         ],
     ),
     "doubly linked lists and rings": (
         [
             "class Node:\n    __slots__ = ('value', 'next', 'before')\n"
             "    def __init__(self, value): self.value = value",
-            "first = last = Node(0)\nfor i in range(1, 3000):\n"
+            "first = last = Node(0)\nfor i in range(1, 1500):\n"
             "    last.next = Node(i); last.next.before = last; last = last.next\nlast.next, first.before = first, last",
-            "cells = end = [0, None]\nfor i in range(3000): cells = [i, cells]\nend[1] = cells",
+            "cells = end = [0, None]\nfor i in range(1500): cells = [i, cells]\nend[1] = cells",
             "def around(thing, step):\n    count, now = 1, step(thing)\n    while now is not thing:\n"
             "        count += 1; now = step(now)\n    return count",
         ],
         [
-            "around(first, lambda x: x.next) == 3000",
-            "around(last, lambda x: x.before) == 3000",
-            "around(cells, lambda x: x[1]) == 3001",
-            "first.before is last and last.value == 2999",
+            "around(first, lambda x: x.next) == 1500",
+            "around(last, lambda x: x.before) == 1500",
+            "around(cells, lambda x: x[1]) == 1501",
+            "first.before is last and last.value == 1499",
         ],
     ),
     "a dict nested 50,000 deep": (
@@ -59,7 +59,7 @@ PLAIN: dict[str, tuple[list[str], list[str]]] = {
     "a graph in which every path is long": (
         [
             "import random\nclass Place:\n    def __init__(self): self.ways = set(); self.names = {}",
-            "order = random.Random(5)\nplaces = [Place() for _ in range(800)]\nfor place in places:\n"
+            "order = random.Random(5)\nplaces = [Place() for _ in range(400)]\nfor place in places:\n"
             "    for other in order.sample(places, 3): place.ways.add(other); place.names[other] = (place, [other])",
             "start = places[0]\ncounts = [len(place.ways) for place in places]",
         ],

@@ -14,8 +14,9 @@ from _holdfast_kernel.capture import deep  # type: ignore[import-not-found]
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sessions import Session
+from thorough import THOROUGH
 
-EXAMPLES = int(os.environ.get("HOLDFAST_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("HOLDFAST_EXAMPLES", "60" if THOROUGH else "30"))
 NAMES = ["a", "b", "c", "d", "e"]
 name = st.sampled_from(NAMES)
 number = st.integers(0, 3)

@@ -14,6 +14,7 @@ from promises import PLAIN
 from pythons import find
 from sessions import Session
 from test_capture_promises import work
+from thorough import THOROUGH
 
 VERSIONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 # fmt: off
@@ -127,43 +128,37 @@ WHOLE = {
 NAMING = ("saved with Python ", "needs the ")
 
 
+def promises_between(first: str, second: str) -> list[str]:
+    """Return the promises to try from one version to another: of what holds no code, where the versions are next."""
+    distance = abs(VERSIONS.index(first) - VERSIONS.index(second))
+    return [name for name in ALL if THOROUGH or name in WHOLE or distance in (1, len(VERSIONS) - 1)]
+
+
 @pytest.fixture(scope="module")
 def lives(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], dict[str, list[str]]]:
     """What went wrong by pair of versions and by promise: restored under the second, and under the first again."""
     folder = tmp_path_factory.mktemp("versions")
     found = {version: path for version in VERSIONS if (path := find(version))}
-    names = list(ALL)
-    saved = {}
+    saved: dict[str, dict[str, Any]] = {}
     for version, interpreter in found.items():
-        saved[version] = work(interpreter, folder, [(*ALL[name], None, False) for name in names])
+        answers = work(interpreter, folder, [(*ALL[name], None, False) for name in ALL])
+        saved[version] = {name: store for name, (_, store, _) in zip(ALL, answers, strict=True)}
+    pairs = {pair: promises_between(*pair) for pair in itertools.permutations(found, 2)}
     problems: dict[tuple[str, str], dict[str, list[str]]] = {
-        pair: {name: [] for name in names} for pair in itertools.permutations(found, 2)
+        pair: {name: [] for name in names} for pair, names in pairs.items()
     }
-    returned: dict[str, list[tuple[str, str, list[Any]]]] = {version: [] for version in found}
+    returned: dict[tuple[str, str], dict[str, Any]] = {pair: {} for pair in pairs}
     for version, interpreter in found.items():
-        others = [other for other in found if other != version]
-        job = [
-            ([], ALL[name][1], store, True, {"python": other})
-            for other in others
-            for name, (_, store, _) in zip(names, saved[other], strict=True)
-        ]
-        answers = iter(work(interpreter, folder, job))
-        for other in others:
-            part = list(itertools.islice(answers, len(names)))
-            for name, answer in zip(names, part, strict=True):
-                problems[other, version][name] += wrong(name, answer)
-            returned[other].append((other, version, part))
-    for version, parts in returned.items():
-        job = [
-            ([], ALL[name][1], store, False, {"python": other})
-            for _, other, part in parts
-            for name, (_, store, _) in zip(names, part, strict=True)
-        ]
-        answers = iter(work(found[version], folder, job))
-        for first, second, _ in parts:
-            for name in names:
-                back = wrong(name, next(answers))
-                problems[first, second][name] += [f"and back: {one}" for one in back]
+        tried = [(pair, name) for pair, names in pairs.items() if pair[1] == version for name in names]
+        job = [([], ALL[name][1], saved[pair[0]][name], True, {"python": pair[0]}) for pair, name in tried]
+        for (pair, name), answer in zip(tried, work(interpreter, folder, job), strict=True):
+            problems[pair][name] += wrong(name, answer)
+            returned[pair][name] = answer[1]
+    for version, interpreter in found.items():
+        tried = [(pair, name) for pair, names in pairs.items() if pair[0] == version for name in names]
+        job = [([], ALL[name][1], returned[pair][name], False, {"python": pair[1]}) for pair, name in tried]
+        for (pair, name), answer in zip(tried, work(interpreter, folder, job), strict=True):
+            problems[pair][name] += [f"and back: {one}" for one in wrong(name, answer)]
     return problems
 
 
