@@ -1,4 +1,4 @@
-"""A kernel process for each test that asks for one, attached to a document in a folder of its own."""
+"""A kernel process for each test that asks for one, attached to a document in a folder of its own; one for many."""
 
 from __future__ import annotations
 
@@ -13,6 +13,14 @@ from driver import Kernel
 def document(tmp_path: Path) -> Path:
     """Where the document is; the file itself does not exist unless the test writes it."""
     return tmp_path / "analysis.py"
+
+
+@pytest.fixture(scope="module")
+def lasting_kernel() -> Iterator[Kernel]:
+    """A kernel for all tests of a file that run a cell and leave nothing behind that others could mind."""
+    with Kernel() as kernel:
+        kernel.attach()
+        yield kernel
 
 
 @pytest.fixture

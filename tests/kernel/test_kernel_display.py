@@ -39,9 +39,11 @@ def pictures(answer: Answer) -> int:
     ],
 )
 def test_each_representation_is_shown_beside_the_text(
-    kernel: Kernel, method: str, content: str, mime: str, expected: object
+    lasting_kernel: Kernel, method: str, content: str, mime: str, expected: object
 ) -> None:
-    answer = kernel.run(f"class C:\n  def {method}(self): return {content}\n  def __repr__(self): return 'C!'\nC()")
+    answer = lasting_kernel.run(
+        f"class C:\n  def {method}(self): return {content}\n  def __repr__(self): return 'C!'\nC()"
+    )
     (output,) = answer.outputs
     assert output["data"] == {"text/plain": "C!", mime: expected}
     assert output["metadata"] == ({mime: {"isolated": True}} if "isolated" in content else {})

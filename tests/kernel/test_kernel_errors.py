@@ -64,23 +64,23 @@ def test_running_one_cell_keeps_the_lines_of_the_next(kernel: Kernel, document: 
     ],
 )
 def test_a_syntax_error_has_its_place_in_the_document(
-    kernel: Kernel, document: Path, code: str, line: int, column: int | None, shown: str
+    lasting_kernel: Kernel, document: Path, code: str, line: int, column: int | None, shown: str
 ) -> None:
     document.write_text("wrong on disk\n" * 20)
-    answer = kernel.run(code, filename=str(document), line=10)
+    answer = lasting_kernel.run(code, filename=str(document), line=10)
     error = answer["error"]
     assert error["line"] == line
     assert column is None or error["column"] == column
     assert error["traceback"][0] == f'  File "{document}", line {line + 1}'
     assert shown in answer.traceback
     assert "Traceback" not in answer.traceback
-    assert kernel.value("1") == "1"
+    assert lasting_kernel.value("1") == "1"
 
 
 @pytest.mark.parametrize("code", ["x = '\0'", "'\ud800'", "(" * 5000, "-" * 200_000 + "1"])
-def test_code_that_python_refuses_is_an_error_of_the_cell(kernel: Kernel, code: str) -> None:
-    assert kernel.run(code)["status"] == "error"
-    assert kernel.value("1") == "1"
+def test_code_that_python_refuses_is_an_error_of_the_cell(lasting_kernel: Kernel, code: str) -> None:
+    assert lasting_kernel.run(code)["status"] == "error"
+    assert lasting_kernel.value("1") == "1"
 
 
 def test_causes_and_contexts_are_shown_without_our_frames(kernel: Kernel) -> None:

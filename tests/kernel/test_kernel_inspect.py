@@ -216,9 +216,9 @@ def test_arrays_are_paged_and_sorted(kernel: Kernel) -> None:
         ("x = range(5)", "range", "range(0, 5)"),
     ],
 )
-def test_previews_say_what_a_value_is(kernel: Kernel, code: str, kind: str, preview: str) -> None:
-    kernel.run(code)
-    listed = variables(kernel)["x"]
+def test_previews_say_what_a_value_is(lasting_kernel: Kernel, code: str, kind: str, preview: str) -> None:
+    lasting_kernel.run(code)
+    listed = variables(lasting_kernel)["x"]
     assert (listed["type"], listed["preview"]) == (kind, preview)
 
 

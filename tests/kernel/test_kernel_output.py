@@ -143,8 +143,8 @@ def test_a_child_that_prints_for_ever_does_not_hold_up_the_run(kernel: Kernel) -
         ("import sys; sys.stdout.write('')", ""),
     ],
 )
-def test_text_arrives_as_utf8(kernel: Kernel, code: str, text: str) -> None:
-    assert kernel.run(code).stdout == text
+def test_text_arrives_as_utf8(lasting_kernel: Kernel, code: str, text: str) -> None:
+    assert lasting_kernel.run(code).stdout == text
 
 
 def test_stdout_says_what_it_is(kernel: Kernel) -> None:

@@ -18,20 +18,20 @@ def test_the_last_expression_is_the_result(kernel: Kernel) -> None:
 
 
 @pytest.mark.parametrize("code", ["None", "x = 1", "", "# only a comment", "print", "'a';"])
-def test_nothing_is_shown_where_a_notebook_shows_nothing(kernel: Kernel, code: str) -> None:
-    answer = kernel.run(code)
+def test_nothing_is_shown_where_a_notebook_shows_nothing(lasting_kernel: Kernel, code: str) -> None:
+    answer = lasting_kernel.run(code)
     assert answer["status"] == "ok"
     assert bool(answer.outputs) == (code == "print")
 
 
 @pytest.mark.parametrize("code", ["1;", "1 ; # why", "(1\n);  ", "x = 'a;b'; x;", "f'''\n{1}''';"])
-def test_a_trailing_semicolon_suppresses_the_result(kernel: Kernel, code: str) -> None:
-    assert kernel.run(code).outputs == []
+def test_a_trailing_semicolon_suppresses_the_result(lasting_kernel: Kernel, code: str) -> None:
+    assert lasting_kernel.run(code).outputs == []
 
 
 @pytest.mark.parametrize("code", ["'a;'", "1 # ;", "(1 # ;\n)"])
-def test_other_semicolons_do_not_suppress_it(kernel: Kernel, code: str) -> None:
-    assert kernel.run(code).result
+def test_other_semicolons_do_not_suppress_it(lasting_kernel: Kernel, code: str) -> None:
+    assert lasting_kernel.run(code).result
 
 
 def test_underscore_is_the_last_result_and_stays_out_of_the_namespace(kernel: Kernel) -> None:
@@ -103,10 +103,10 @@ def test_only_the_documents_first_string_is_its_docstring(kernel: Kernel) -> Non
 
 
 @pytest.mark.parametrize("code", ["exit()", "quit()", "import sys; sys.exit(3)", "raise SystemExit"])
-def test_exit_ends_the_run_and_not_the_kernel(kernel: Kernel, code: str) -> None:
-    answer = kernel.run(code)
+def test_exit_ends_the_run_and_not_the_kernel(lasting_kernel: Kernel, code: str) -> None:
+    answer = lasting_kernel.run(code)
     assert (answer["status"], answer["error"]["ename"]) == ("error", "SystemExit")
-    assert kernel.value("1 + 1") == "2"
+    assert lasting_kernel.value("1 + 1") == "2"
 
 
 def test_await_works_at_the_top_level(kernel: Kernel) -> None:

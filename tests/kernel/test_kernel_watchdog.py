@@ -1,4 +1,4 @@
-"""Code that does not come back while the session is saved or restored is ended; real processes, and the real limit."""
+"""Code that does not come back while the session is saved or restored is ended; real processes, once the real limit."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def captured(kernel: Kernel, code: str) -> tuple[dict[str, Any], list[memoryview
 def test_a_reduction_without_end_is_named_and_the_others_are_saved() -> None:
     with Kernel() as kernel:
         kernel.attach()
+        kernel.run("import sys; sys.modules['_holdfast_kernel.watchdog'].SECONDS_FOR_SESSION_CODE = 0.5")
         snapshot, _ = captured(
             kernel,
             """

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 from harness import TIMEOUT, Client, opened
 
 
@@ -57,21 +56,23 @@ async def eventually(look: Callable[[], Any]) -> Any:
     return found
 
 
-@pytest.mark.parametrize("save", SAVES, ids=lambda save: save.__name__)
-async def test_an_editors_save_is_no_deletion(folder: Path, save: Callable[[Path, str], None]) -> None:
-    path = folder / "a.py"
-    path.write_text("# one\n")
+async def test_an_editors_save_is_no_deletion(folder: Path) -> None:
+    saves = {f"{save.__name__}.py": save for save in SAVES}
+    for name in saves:
+        (folder / name).write_text("# one\n")
     async with opened(folder, options={"grace": 0.2}) as client:
-        await client.run("a.py", "x = 1")
-        pid = (await client.session("a.py"))["pid"]
+        await asyncio.gather(*(client.run(name, "x = 1") for name in saves))
+        pids = {name: (await client.session(name))["pid"] for name in saves}
         for number in range(3):
-            save(path, f"# {number}\n")
+            for name, save in saves.items():
+                save(folder / name, f"# {number}\n")
             await asyncio.sleep(0.1)
         await client.run("other.py", "import time; time.sleep(1.5)")  # longer than settling and grace together
         assert not [name for name, _ in client.notifications if name == "holdfast/state/cleared"]
-        assert (await client.session("a.py"))["pid"] == pid
-        assert await client.value("a.py", "x") == "1"
-        assert (await client.state("a.py"))["variableNames"] == ["x"]
+        for name, pid in pids.items():
+            assert (await client.session(name))["pid"] == pid, name
+            assert await client.value(name, "x") == "1", name
+            assert (await client.state(name))["variableNames"] == ["x"], name
 
 
 async def test_an_editors_save_that_takes_seconds_on_a_busy_disk_is_no_renaming(folder: Path) -> None:
