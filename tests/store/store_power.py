@@ -10,7 +10,6 @@ of what happened to the names in a folder any beginning. After each of these the
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 import re
@@ -18,14 +17,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import traceback
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from store_making import KEY, Value, change, values
+from store_trials import Tally, carry_out, choose, in_memory
 
 from holdfast.store import aftermath
 from holdfast.store.errors import Damaged, StoreError
@@ -357,31 +355,25 @@ def check(folder: Path, promised: set[int]) -> str:
     return outcome
 
 
-def run(ops: list[Op], home: str, points: list[tuple[int, int]], seed: int) -> tuple[Counter[str], list[str]]:
+def run(ops: list[Op], home: str, points: list[tuple[int, int]], seed: int) -> Tally:
     """Cut the power at these points, each with a variant."""
-    outcomes: Counter[str] = Counter()
-    failures: list[str] = []
+    tally = Tally.new()
     disk, done = Disk(home), 0
-    shm = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=shm if shm.is_dir() else None) as temporary:
+    with in_memory() as temporary:
         for point, variant in sorted(points):
             for op in ops[done:point]:
                 disk.do(op)
             done = point
-            place = Path(temporary) / "cut"
+            place = temporary / "cut"
             rng = random.Random(seed * 1_000_003 + point * 1009 + variant)
             disk.write(place, rng, ("all", "none")[variant] if variant < 2 else "some")
-            try:
-                outcomes[check(place / ".state", disk.promised)] += 1
-            except Exception as error:  # noqa: BLE001 - every failure is one to be shown
-                outcomes["failed"] += 1
-                shown = traceback.format_exc() if os.environ.get("HOLDFAST_VERBOSE") else repr(error)
-                failures.append(f"point {point} of {len(ops)}, variant {variant}, seed {seed}: {shown}")
+            with tally.trial(f"point {point} of {len(ops)}, variant {variant}, seed {seed}"):
+                tally.outcomes[check(place / ".state", disk.promised)] += 1
             shutil.rmtree(place)
-    return outcomes, failures
+    return tally
 
 
-def choose(ops: list[Op], count: int, seed: int) -> list[tuple[int, int]]:
+def cuts(ops: list[Op], count: int, seed: int) -> list[tuple[int, int]]:
     """Return points and variants: every point with everything and with nothing, as far as `count` goes, then others."""
     both = [(point, variant) for point in range(1, len(ops) + 1) for variant in (0, 1)]
     rng = random.Random(seed)
@@ -393,31 +385,15 @@ def main() -> None:
     """Record, and cut the power as often as is asked."""
     if sys.argv[1:2] == ["--work"]:
         work(Path(sys.argv[2]), Path(sys.argv[3]))
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=10_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--jobs", type=int, default=2)
-    chosen = parser.parse_args()
+    chosen = choose(__doc__)
     with tempfile.TemporaryDirectory() as temporary:
         ops = record(Path(temporary))
         kinds = Counter(op.kind for op in ops)
         print(f"{len(ops)} operations: {dict(kinds)}", flush=True)
-        points = sorted(choose(ops, chosen.count, chosen.seed))
-        total: Counter[str] = Counter()
+        points = sorted(cuts(ops, chosen.first + chosen.count, chosen.seed))
         home = str(Path(temporary) / "w")
-        with ProcessPoolExecutor(chosen.jobs) as pool:
-            size = 250
-            parts = [points[at : at + size] for at in range(0, len(points), size)]
-            for number, done in enumerate(
-                pool.map(run, *zip(*((ops, home, p, chosen.seed) for p in parts), strict=True))
-            ):
-                total += done[0]
-                for failure in done[1]:
-                    print(failure, flush=True)
-                if number % 4 == 3:
-                    print(f"{sum(total.values())}: {dict(total)}", flush=True)
-    print(f"{sum(total.values())} power cuts, seed {chosen.seed}: {dict(total)}")
-    sys.exit(bool(total["failed"]))
+        parts = [(ops, home, points[part.start : part.stop], chosen.seed) for part in chosen.parts(250)]
+        carry_out(chosen, "power cuts", run, parts)
 
 
 if __name__ == "__main__":

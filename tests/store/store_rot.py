@@ -8,27 +8,19 @@ back everything whose bytes were not hit, and that what then remains lost is nam
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import os
 import random
 import shutil
-import sys
-import tempfile
-import traceback
-from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 from store_making import KEY, Value, change
 from store_repair import found, repair
+from store_trials import Tally, carry_out, choose, in_memory
 
 from holdfast.store.errors import StoreError
 from holdfast.store.store import Store
-
-VERBOSE = bool(os.environ.get("HOLDFAST_VERBOSE"))
 
 Pair = tuple[str, int, str]
 """A variable in a version of a session."""
@@ -207,52 +199,26 @@ def trial(original: Path, expected: Expected, seed: int, folder: Path) -> str:
     return "harmless" if not problems else "mended" if after == everything else "named"
 
 
-def run(first: int, count: int, seed: int) -> tuple[Counter[str], list[str]]:
+def run(first: int, count: int, seed: int) -> Tally:
     """Do some trials in this process."""
-    outcomes: Counter[str] = Counter()
-    failures: list[str] = []
-    shm = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=shm if shm.is_dir() else None) as temporary:
-        place = Path(temporary)
+    tally = Tally.new()
+    with in_memory() as place:
         made = {}
         for name in ("closed", "open"):
             made[name] = build(place / f"{name}-made", place / name, is_open=name == "open")
         for number in range(first, first + count):
             name = "open" if number % 2 else "closed"
             folder = place / "trial"
-            try:
-                outcomes[trial(place / name, made[name], seed * 1_000_003 + number, folder)] += 1
-            except Exception as error:  # noqa: BLE001 - every failure is one to be shown
-                outcomes["failed"] += 1
-                failures.append(f"trial {number} of seed {seed}: {traceback.format_exc() if VERBOSE else repr(error)}")
+            with tally.trial(f"trial {number} of seed {seed}"):
+                tally.outcomes[trial(place / name, made[name], seed * 1_000_003 + number, folder)] += 1
             shutil.rmtree(folder, ignore_errors=True)
-    return outcomes, failures
+    return tally
 
 
 def main() -> None:
     """Do all trials, in some processes."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=10_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--first", type=int, default=0)
-    chosen = parser.parse_args()
-    total: Counter[str] = Counter()
-    batch = min(100, chosen.count)
-    with ProcessPoolExecutor(chosen.jobs) as pool:
-        batches = [
-            pool.submit(run, at, min(batch, chosen.first + chosen.count - at), chosen.seed)
-            for at in range(chosen.first, chosen.first + chosen.count, batch)
-        ]
-        for number, done in enumerate(batches, 1):
-            outcomes, failures = done.result()
-            total += outcomes
-            for failure in failures:
-                print(failure, flush=True)
-            if number % 10 == 0:
-                print(f"{sum(total.values())}: {dict(total)}", flush=True)
-    print(f"{sum(total.values())} damages, seed {chosen.seed}: {dict(total)}")
-    sys.exit(bool(total["failed"]))
+    chosen = choose(__doc__)
+    carry_out(chosen, "damages", run, [(part.start, len(part), chosen.seed) for part in chosen.parts(100)])
 
 
 if __name__ == "__main__":

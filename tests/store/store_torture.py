@@ -7,23 +7,18 @@ Every second kill comes at a random call that reaches the disk, the others after
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 import shutil
 import signal
-import sys
-import tempfile
 import time
 import traceback
-from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 from store_kills import kill_after
 from store_making import KEY, Value, change, values
 from store_repair import examined
+from store_trials import Tally, carry_out, choose, in_memory
 
 from holdfast.store.store import Store
 
@@ -120,51 +115,32 @@ def check(folder: Path, least: int, *, thoroughly: bool) -> int:
     return number
 
 
-def run(count: int, seed: int) -> tuple[Counter[str], list[str]]:
+def run(count: int, seed: int) -> Tally:
     """Kill so often."""
     rng = random.Random(seed)
-    outcomes: Counter[str] = Counter()
-    failures: list[str] = []
-    shm = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=shm if shm.is_dir() else None) as temporary:
-        folder, number = Path(temporary) / ".state", 0
+    tally = Tally.new()
+    with in_memory() as place:
+        folder, number = place / ".state", 0
         for which in range(count):
-            try:
+            whole = False
+            with tally.trial(f"kill {which} of seed {seed}"):
                 found, said = kill(folder, rng)
                 assert found in (-1, number), f"{number} was there, and {found} was found"
                 number = check(folder, max(said, number), thoroughly=which % 20 == 19)
-                outcomes["killed while opening" if found < 0 else "killed while saving"] += 1
-            except Exception:  # noqa: BLE001 - every failure is one to be shown
-                outcomes["failed"] += 1
-                failures.append(f"kill {which} of seed {seed}: {traceback.format_exc()}")
+                tally.outcomes["killed while opening" if found < 0 else "killed while saving"] += 1
+                whole = True
+            if not whole:
                 shutil.rmtree(folder, ignore_errors=True)
                 number = 0
-        outcomes["versions saved"] += number
-    return outcomes, failures
+        tally.outcomes["versions saved"] += number
+    return tally
 
 
 def main() -> None:
     """Kill, in some processes."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=10_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--jobs", type=int, default=2)
-    chosen = parser.parse_args()
-    total: Counter[str] = Counter()
-    size = min(250, chosen.count)
-    with ProcessPoolExecutor(chosen.jobs, get_context("spawn")) as pool:
-        batches = [
-            pool.submit(run, min(size, chosen.count - at), chosen.seed * 1000 + at // size)
-            for at in range(0, chosen.count, size)
-        ]
-        for done in batches:
-            outcomes, failures = done.result()
-            total += outcomes
-            for failure in failures:
-                print(failure, flush=True)
-            print(dict(total), flush=True)
-    print(f"{chosen.count} kills, seed {chosen.seed}: {dict(total)}")
-    sys.exit(bool(total["failed"]))
+    chosen = choose(__doc__)
+    parts = [(len(part), chosen.seed * 1000 + part.start // 250) for part in chosen.parts(250)]
+    carry_out(chosen, "kills", run, parts)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from store_power import choose, record, run
+from store_power import cuts, record, run
 
 COUNT = int(os.environ.get("HOLDFAST_POWER", "60"))
 
@@ -25,6 +25,6 @@ def test_what_was_synced_survives_a_power_cut_at_any_moment_whatever_else_the_di
         pytest.skip("recording what reaches the disk needs strace")
     ops = record(tmp_path)
     assert sum(op.kind == "sync" for op in ops) > 20
-    outcomes, failures = run(ops, str(tmp_path / "w"), choose(ops, COUNT, seed=3), seed=3)
+    outcomes, failures = run(ops, str(tmp_path / "w"), cuts(ops, COUNT, seed=3), seed=3)
     assert failures == []
     assert outcomes["whole"] > COUNT / 2
