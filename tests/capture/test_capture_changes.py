@@ -174,7 +174,7 @@ def test_what_a_run_without_a_save_touched_is_called_saved_only_if_it_is_still_t
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # However slow the machine is now.
-    monkeypatch.setattr("_holdfast_kernel.capture.session.SECONDS_TO_COMPARE", 60.0)
+    monkeypatch.setattr("_holdfast_kernel.capture.captures.SECONDS_TO_COMPARE", 60.0)
     session = Session()
     session.run("read = [1]; changed = [2]; bound = 3; held = [4]\ndef f(): held.append(5)")
     session.execute("new = len(read); changed.append(3); bound = 4; f()")

@@ -28,9 +28,9 @@ def test_what_becomes_flat_again_is_saved_as_before() -> None:
     session = Session()
     before = session.run("x = [1]").changed
     session.run("for _ in range(5000): x = [x]")
-    assert session.capture._session.deep == {"x"}
+    assert session.capture._state.session.deep == {"x"}
     session.run("x = [1]")
-    assert not session.capture._session.deep
+    assert not session.capture._state.session.deep
     assert session.reborn().value("x") == [1]
     assert bytes(before[0].stream) == bytes(next(iter(session.store.values())).stream)
 

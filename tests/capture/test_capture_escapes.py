@@ -84,9 +84,9 @@ def test_what_a_library_gave_back_is_not_looked_at_any_more(library: types.Modul
     session = Session()
     session.run("import callbacks_library as lib; rows = []")
     session.run("lib.register(rows)")
-    assert session.capture._partition.held
+    assert session.capture._state.partition.held
     session.run("lib.forget()")
-    assert not session.capture._partition.held
+    assert not session.capture._state.partition.held
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_ordinary_sessions_hold_nothing_elsewhere(code: str) -> None:
     session = Session()
     session.run(code)
     session.run("globals()")
-    assert not session.capture._partition.held
+    assert not session.capture._state.partition.held
     reborn = session.reborn()
     reborn.run("globals()")
-    assert not reborn.capture._partition.held
+    assert not reborn.capture._state.partition.held

@@ -100,7 +100,7 @@ def test_a_copy_takes_little_memory_for_the_numbers_and_texts_that_it_meets() ->
     def most(*, in_copy: bool) -> int:
         session = Session()
         session.execute("table = {i: (i, i * 0.5, 'abcdefg') for i in range(100_000)}")
-        session.capture._session.is_copy = in_copy
+        session.capture._state.session.is_copy = in_copy
         tracemalloc.start()
         try:
             session.capture.take()

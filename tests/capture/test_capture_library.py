@@ -176,4 +176,4 @@ def test_what_only_the_session_refers_to_is_not_looked_at_by_every_run(cell: str
     session = Session()
     assert not session.run(cell).skipped
     session.execute("len('a')")
-    assert "x" not in session.capture._due(full=False)
+    assert "x" not in session.capture._state.due(full=False)

@@ -248,7 +248,7 @@ def test_doubt_mode_fails_when_a_change_was_not_noticed(monkeypatch: pytest.Monk
 def test_without_help_of_the_system_changed_chunks_are_found_by_hashing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(WriteTracker, "make", classmethod(lambda cls: None))
     session = Session()
-    assert not session.capture._session.pages.tracks
+    assert not session.capture._state.session.pages.tracks
     session.run(f"import numpy\na = numpy.arange({SIZE}, dtype=numpy.uint8)")
     session.sent = 0
     session.run("a[3] = 200")

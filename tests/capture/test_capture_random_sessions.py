@@ -199,7 +199,7 @@ def test_what_is_pickled_in_steps_is_isomorphic_as_well(steps: list[Any], height
     usual, deep.HEIGHT = deep.HEIGHT, height
     try:
         session = Session()
-        session.capture._session.deep = Everything()
+        session.capture._state.session.deep = Everything()
         follow(session, steps)
     finally:
         deep.HEIGHT = usual
@@ -207,7 +207,7 @@ def test_what_is_pickled_in_steps_is_isomorphic_as_well(steps: list[Any], height
 
 def follow(session: Session, steps: list[Any]) -> None:
     """Run the statements, save now and then, and compare what comes back."""
-    everything = session.capture._session.deep
+    everything = session.capture._state.session.deep
     session.run(PRELUDE)
     skipped: set[str] = set()
     for statement, x, y, z, n, chance in steps:
@@ -227,11 +227,11 @@ def follow(session: Session, steps: list[Any]) -> None:
             if not skipped:
                 # The next cells run in the session that came back.
                 session = restored
-                session.capture._session.deep = everything
+                session.capture._state.session.deep = everything
     skipped = {lost.name for lost in session.save().skipped}
     restored = session.reborn()
     assert restored.outcome is not None
     assert not restored.outcome.failed
     isomorphic(session.names, restored.names, skipped)
-    restored.capture._session.deep = everything
+    restored.capture._state.session.deep = everything
     assert not restored.run("pass").changed

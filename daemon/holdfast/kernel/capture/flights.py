@@ -25,8 +25,9 @@ from .pickler import NotInCopy, NotPicklable, pickle_members
 
 if TYPE_CHECKING:
     from .ambient.registry import Changes
-    from .session import SessionCapture
+    from .captures import Captures
     from .snapshot import Outcome, Snapshot
+    from .state import State
 
 MOST = 4
 """Copies of one session at a time."""
@@ -101,10 +102,16 @@ class Report:
 
 
 class Flights:
-    """The captures under way of one session."""
+    """The captures under way of one session.
 
-    def __init__(self, capture: SessionCapture) -> None:
-        self._capture = capture
+    Args:
+        state: the session.
+        captures: takes its captures.
+    """
+
+    def __init__(self, state: State, captures: Captures) -> None:
+        self._state = state
+        self._captures = captures
         self._flying: list[Flight] = []
         self._not_in_copies: set[str] = set()
         """Members that only this process can save: they have open files."""
@@ -128,11 +135,11 @@ class Flights:
 
     def prepare(self, *, full: bool, run: Any, cell: int | None) -> Flight:
         """Return a capture for a copy to take; `depart` or `cancel` has to follow."""
-        capture = self._capture
-        owed = capture._owed
-        capture._prepare()
-        due = frozenset(capture._due(full))
-        session = capture._session
+        state = self._state
+        owed = state.owed
+        self._captures.prepare()
+        due = frozenset(state.due(full=full))
+        session = state.session
         self._introduce(due)
         for member in due:
             if is_visible(member) and member in session.namespace:
@@ -146,15 +153,15 @@ class Flights:
             called=owed.called,
             members=frozenset(owed.members),
             begin=session.pages.before_copy(),
-            ambient=capture._changes_of_ambient(full),
-            before=dict(capture._partition.records),
-            lost=dict(capture._lost),
-            seq=capture._ledger.reserve(due),
+            ambient=self._captures.changes_of_ambient(full),
+            before=dict(state.partition.records),
+            lost=dict(state.lost),
+            seq=state.ledger.reserve(due),
         )
 
     def _introduce(self, due: Iterable[str]) -> None:
         """Give definitions their ids here: those that a copy gives, nobody else would know."""
-        session = self._capture._session
+        session = self._state.session
         work = [
             (member, session.namespace[member])
             for member in due
@@ -187,12 +194,12 @@ class Flights:
 
     def depart(self, flight: Flight) -> None:
         """The copy was made: all that is owed is its business."""
-        capture = self._capture
-        capture._session.pages.in_original(flight.begin)
-        capture._owed.settle()
-        capture._unfaithful.clear()
-        capture._ahead = set()
-        capture._partition.hold = True
+        state = self._state
+        state.session.pages.in_original(flight.begin)
+        state.owed.settle()
+        state.unfaithful.clear()
+        state.ahead = set()
+        state.partition.hold = True
         self._flying.append(flight)
 
     # -- the copy
@@ -203,17 +210,17 @@ class Flights:
         Raises:
             NotInCopy: there is something that only the original can save.
         """
-        capture = self._capture
-        session = capture._session
+        state = self._state
+        session = state.session
         while self._flying:
             self._land(self._flying[0], wait=True)
-        capture._partition.hold = False
+        state.partition.hold = False
         session.pages.in_copy(flight.begin)
         session.is_copy = True
         known, kept = session.definitions.known(), session.kept.keys() - _ambient_of(flight)
-        before = dict(capture._partition.records)
+        before = dict(state.partition.records)
         try:
-            snapshot, outcome = capture._take_as(flight)
+            snapshot, outcome = self._captures.take_as(flight)
             if session.definitions.known() - known or session.kept.keys() - _ambient_of(flight) != kept:
                 raise NotInCopy(None)
         except NotInCopy as refusal:
@@ -223,8 +230,8 @@ class Flights:
         return snapshot
 
     def _report(self, flight: Flight, snapshot: Snapshot, outcome: Outcome, before: dict[str, Record]) -> Report:
-        capture = self._capture
-        after = capture._partition.records
+        state = self._state
+        after = state.partition.records
         return Report(
             # What stands for living objects is found out anew: here they are other ones.
             records=[
@@ -233,16 +240,16 @@ class Flights:
                 if before.get(identity) is not record
             ],
             dropped=[identity for identity in before if identity not in after],
-            lost=capture._lost,
+            lost=state.lost,
             sent=(
                 [component.id for component in snapshot.changed],
                 snapshot.removed,
                 snapshot.names_changed,
                 snapshot.names_removed,
             ),
-            findings=capture._session.pages.findings(flight.begin),
+            findings=state.session.pages.findings(flight.begin),
             marks=[(component.id, component.fingerprint, component.nbytes) for component in snapshot.changed],
-            deep=capture._session.deep,
+            deep=state.session.deep,
             modules=outcome.modules,
             made_of=outcome.made_of,
         )
@@ -253,26 +260,26 @@ class Flights:
         """Whether the next capture may look at what a copy is looking at."""
         if not self._flying:
             return False
-        owed = self._capture._owed
+        owed = self._state.owed
         if full or owed.everything or any(flight.everything for flight in self._flying):
             return True
-        due = self._capture._due(full)
+        due = self._state.due(full=full)
         return any(not due.isdisjoint(flight.due) for flight in self._flying)
 
     def is_possible(self) -> bool:
         """Whether a copy could save what is owed, as far as known."""
         self._reap()
         busy = len(self._flying) + len(self._sending)
-        if busy >= MOST or not self._not_in_copies.isdisjoint(self._capture._owed.members):
+        if busy >= MOST or not self._not_in_copies.isdisjoint(self._state.owed.members):
             return False
-        return busy < MOST_OF_OBJECTS or self._capture.expected_bytes() < _MANY_BYTES
+        return busy < MOST_OF_OBJECTS or self._state.estimates.bytes(self._state.due(full=False)) < _MANY_BYTES
 
     def land(self, *, wait: bool = False) -> None:
         """Take in the reports that are there; with `wait`, all."""
         while self._flying and self._land(self._flying[0], wait=wait):
             pass
         if not self._flying:
-            self._capture._partition.hold = False
+            self._state.partition.hold = False
 
     def note_verdict(self, seq: int, *, committed: bool) -> bool:
         """Take note of the store's answer for a snapshot that has not landed; whether it is one."""
@@ -317,23 +324,23 @@ class Flights:
     def _fail(self, flight: Flight) -> None:
         """A copy came to nothing: all of it is owed again."""
         self._forget(flight)
-        owed = self._capture._owed
+        owed = self._state.owed
         owed.members |= flight.members | flight.due
         owed.everything = owed.everything or flight.everything
         owed.called = owed.called or flight.called
 
     def _forget(self, flight: Flight) -> None:
         """There will be no snapshot of it."""
-        self._capture._session.pages.after_copy(flight.begin, None)
-        self._capture._ledger.rejected(flight.seq)
+        self._state.session.pages.after_copy(flight.begin, None)
+        self._state.ledger.rejected(flight.seq)
         if flight.ambient is not None:
-            self._capture._ambient.doubt()
+            self._state.ambient.doubt()
 
     def _take_in(self, flight: Flight, report: Report) -> None:
-        capture = self._capture
-        partition, owed = capture._partition, capture._owed
-        capture._session.pages.after_copy(flight.begin, report.findings)
-        capture._session.deep |= report.deep
+        state = self._state
+        partition, owed = state.partition, state.owed
+        state.session.pages.after_copy(flight.begin, report.findings)
+        state.session.deep |= report.deep
         for identity in report.dropped:
             record = partition.records.get(identity)
             if record is not None and record is flight.before.get(identity):
@@ -350,18 +357,18 @@ class Flights:
                 later.before[record.id] = record
         for name, gone in report.lost.items():
             if flight.lost.get(name) != gone:
-                capture._lost[name] = gone
+                state.lost[name] = gone
         for name in flight.lost.keys() - report.lost.keys():
-            capture._lost.pop(name, None)
-        capture._environment.note(report.modules)
+            state.lost.pop(name, None)
+        state.environment.note(report.modules)
         if report.made_of:
-            capture._verification.note(report.marks, report.made_of, flight.run)
+            state.verification.note(report.marks, report.made_of, flight.run)
         self.on_landed(flight.cell, report.sent[2])
-        capture._ledger.landed(flight.seq, *report.sent)
+        state.ledger.landed(flight.seq, *report.sent)
         if flight.committed:
-            capture.committed(flight.seq)
+            self._captures.committed(flight.seq)
         elif flight.rejected:
-            capture.rejected(flight.seq)
+            self._captures.rejected(flight.seq)
 
 
 def open_report(flight: Flight) -> int:
