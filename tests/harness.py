@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import json
 import os
+import select
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -305,6 +306,14 @@ def processes_in(folder: Path) -> list[int]:
             if state != "Z" and (here or os.fsencode(folder) in (entry / "cmdline").read_bytes()):
                 found.append(int(entry.name))
     return found
+
+
+async def until_dead(pid: int) -> None:
+    """Wait until the last thread of a process has ended, and what it had locked is free (Linux)."""
+    with contextlib.suppress(ProcessLookupError), os.fdopen(os.pidfd_open(pid), "rb", 0) as process:
+        async with asyncio.timeout(TIMEOUT):
+            while not select.select([process], [], [], 0)[0]:
+                await asyncio.sleep(0.005)
 
 
 async def until_gone(folder: Path) -> None:

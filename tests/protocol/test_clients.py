@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import Client, RpcError, opened, processes_in, until_gone
+from daemons import in_background
+from harness import Client, RpcError, opened, processes_in, until_dead, until_gone
 
 BRIDGE = ("connect", "--stdio")
 
@@ -50,6 +51,7 @@ async def share(editor: Client, script: Client) -> None:
 
 
 async def test_reloading_the_editor_finds_the_variables_warm(folder: Path) -> None:
+    in_background(folder)
     async with opened(folder, *BRIDGE) as editor:
         await editor.run("a.py", "x = object()")
         pid = (await editor.session("a.py"))["pid"]
@@ -61,6 +63,7 @@ async def test_reloading_the_editor_finds_the_variables_warm(folder: Path) -> No
 
 
 async def test_a_vanished_editor_leaves_the_daemon_and_its_sessions_alone(folder: Path) -> None:
+    in_background(folder)
     async with opened(folder, *BRIDGE) as editor:
         await editor.run("a.py", "x = 1")
         await editor.kill()
@@ -172,14 +175,14 @@ async def test_kernels_end_when_the_daemon_is_killed_even_while_they_run(folder:
 
 
 async def test_a_stale_lock_and_socket_are_recognised(folder: Path) -> None:
+    in_background(folder)
     async with opened(folder, *BRIDGE) as client:
         await client.run("a.py", "x = 1")
         (daemon,) = daemons()
         # The bridge would start another daemon.
         await client.kill()
         os.kill(daemon, signal.SIGKILL)
-        while daemon in processes_in(folder):
-            await asyncio.sleep(0.01)
+        await until_dead(daemon)
     assert daemons() == [daemon]
     async with opened(folder) as client:
         assert await client.value("a.py", "x") == "1"

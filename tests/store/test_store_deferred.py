@@ -14,6 +14,7 @@ import pytest
 from store_making import KEY, Value, change, packs, streams, values
 from test_store_fault_points import killed_at
 from test_store_full import limit as limit
+from thorough import THOROUGH
 
 from holdfast.store import core
 from holdfast.store.backlog import MAX_VERSIONS
@@ -21,6 +22,8 @@ from holdfast.store.errors import SaveFailed, StoreUnavailable, Untrusted
 from holdfast.store.store import Store
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
+STEP = 1 if THOROUGH else 3
+"""Of the many calls that reach the disk, how many lie between two at which a process is killed."""
 MEDIUM = bytes(range(256)) * 8
 
 
@@ -178,7 +181,7 @@ def test_a_kill_at_any_write_of_many_small_commits_loses_none_before_it(tmp_path
         store.move("a.py", "b.py")
 
     reached, folder = [], tmp_path / "killed"
-    for point in range(500):
+    for point in range(0, 500, STEP):
         shutil.copytree(original, folder)
         came_so_far = killed_at(point, folder, act)
         # The process that takes the versions in is killed as well, wherever it is.

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 from store_making import KEY, values
 from store_writer import content
+from thorough import THOROUGH
 
 from holdfast.store.store import Store
 
-ROUNDS = int(os.environ.get("HOLDFAST_KILL_ROUNDS", "25"))
+ROUNDS = int(os.environ.get("HOLDFAST_KILL_ROUNDS", "25" if THOROUGH else "15"))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from store_power import cuts, record, run
+from thorough import THOROUGH
 
-COUNT = int(os.environ.get("HOLDFAST_POWER", "60"))
+COUNT = int(os.environ.get("HOLDFAST_POWER", "60" if THOROUGH else "40"))
 
 
 def can_trace() -> bool:
