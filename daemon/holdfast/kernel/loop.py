@@ -188,7 +188,7 @@ class Kernel:
             case "verify" if self._session.is_busy:
                 self._outbox.send({"type": "verified", "id": header["id"]})
             case "committed" | "rejected" as verdict:
-                self._session.note_verdict(verdict, header["seq"])
+                self._session.saving.note_verdict(verdict, header["seq"])
             case "part" | "component":
                 self._session.loader.deliver(message)
             case "shutdown":
@@ -233,13 +233,13 @@ class Kernel:
             case "capture":
                 about = {"id": header["id"]}
                 unfaithful = bool(header.get("unfaithful"))
-                self._session.capture(about, full=bool(header.get("full")), unfaithful=unfaithful)
+                self._session.saving.send(about, full=bool(header.get("full")), unfaithful=unfaithful)
             case "restore":
                 self._session.restore(message)
             case "refuse":
                 self._session.loader.refuse(header["components"], header["reason"])
             case "differing":
-                self._session.tell_differing(header)
+                self._session.saving.tell_differing(header)
             case "inspect":
                 self._session.inspect(header)
             case "export" | "stage" | "adopt":

@@ -28,6 +28,7 @@ class Makers:
     def __init__(self, namespace: Mapping[str, Any]) -> None:
         self._namespace = namespace
         self._runs: dict[str, Header | None] = {}
+        self._last: Header | None = None
         self._found: dict[str, tuple[Header, dict[str, Any]]] = {}
 
     def ran(self, header: Header, codes: Iterable[CodeType]) -> None:
@@ -35,6 +36,7 @@ class Makers:
         for code in codes:
             for name in _stored(code):
                 self._runs[name] = header
+        self._last = header
 
     def has_made(self, name: str, count: int) -> bool:
         """Whether the run with an execution count was the last to bind a variable."""
@@ -46,21 +48,23 @@ class Makers:
         for name in [name for name in self._runs if name not in but] if names is None else names:
             self._runs.pop(name, None)
             self._found.pop(name, None)
+        self._last = None
 
-    def add_to(self, skipped: list[dict[str, Any]], saved_before: Collection[str], last: Header | None) -> None:
+    def add_to(self, skipped: list[dict[str, Any]], saved_before: Collection[str]) -> None:
         """Add to each variable that is not saved the cell that made it, and what that cell needed.
+
+        The last run made what no run names and was not there before: by a function with a `global` statement, or by
+        `exec`.
 
         Args:
             skipped: the variables, as JSON.
             saved_before: those of them that were saved until now.
-            last: the run after which this is asked. It made what no run names and was not there before: by a function
-                with a `global` statement, or by `exec`.
         """
         for lost in skipped:
             name = lost["name"]
             if name not in self._namespace:
                 continue
-            header = self._runs.setdefault(name, None if name in saved_before else last)
+            header = self._runs.setdefault(name, None if name in saved_before else self._last)
             if header is None:
                 continue
             known = self._found.get(name)

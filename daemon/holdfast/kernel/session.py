@@ -1,37 +1,28 @@
-"""One session: its document and namespace, its runs, what is saved of it and what is seen of it."""
+"""One session: its document and namespace, its runs, what is brought back into it and what is seen of it."""
 
 from __future__ import annotations
 
 import sys
-import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import nullcontext
 from fnmatch import fnmatchcase
 from functools import partial
-from types import CodeType
 from typing import Any
 
 from . import look, plots, report
 from .ask import Desk
 from .document import Document
-from .interrupts import HERE, TookTooLong, TooSlow
+from .interrupts import HERE, TookTooLong
 from .loading import Loader
 from .outbox import Outbox
 from .run import Compiled, Runner
+from .saving import Saving
 from .sources import Sources
 from .text import clean, describe, trace
 from .verifying import Verifier
-from .watchdog import Watchdog, Watched
+from .watchdog import Watchdog
 from .wire import Message
-
-LANDS_EVERY = 0.05
-"""Seconds between looks whether a copy of the process is done with a capture, while the kernel is idle."""
-COPY_AFTER = 0.03
-"""Seconds of the processor that a capture may take before a copy of the process is made for it."""
-PENDING_AFTER = 0.05
-"""Seconds that it may take before the run is answered without it, where there can be no copy."""
 
 
 class Session:
@@ -57,21 +48,14 @@ class Session:
         self._runner = Runner(self._namespace)
         self._watchdog = Watchdog(outbox.interrupts, self._namespace)
         self._sources = Sources()
+        self.saving = Saving(outbox, self._namespace, self._watchdog, lane, patience)
         self._capture: Any = None
         self._makers: Any = None
         self._porter: Any = None
-        self._last_run: dict[str, Any] | None = None
-        self._capture_lock = threading.Lock()
-        self._capturing = False
-        self._verdicts: deque[tuple[str, int]] = deque()
-        self._cells: dict[str, int] = {}
         self._runs = 0
-        self._verifier = Verifier(outbox, self._capture_lock)
+        self._verifier = Verifier(outbox, self.saving.lock)
         interrupted = partial(getattr, self._watchdog, "interrupted")
-        self.loader = Loader(outbox, self._capture_lock, self._watched, interrupted, has_work)
-        self._copier: Any = None
-        self._lane, self._patience = lane, patience
-        self._environment_told: dict[str, Any] | None = None
+        self.loader = Loader(outbox, self.saving.lock, self.saving.watched, interrupted, has_work)
 
     # -- the control thread
 
@@ -81,7 +65,7 @@ class Session:
 
     def can_answer_now(self, inspect: dict[str, Any]) -> bool:
         """Whether an inspection must not or need not wait for the main thread."""
-        return self._runs > 0 or (self._capturing and inspect["expression"] in self._namespace)
+        return self._runs > 0 or (self.saving.is_capturing and inspect["expression"] in self._namespace)
 
     @property
     def is_busy(self) -> bool:
@@ -105,45 +89,28 @@ class Session:
         listed = []
         for name, value in list(self._namespace.items()):
             if look.is_listed(name) and (not match or fnmatchcase(name, match)):
-                summary = look.summarize(name, value, self._cells.get(name))
+                summary = look.summarize(name, value, self.saving.cells.get(name))
                 if self._capture is not None:
-                    summary["saved"] = self._saved_state(name)
+                    summary["saved"] = self.saving.saved_state(name)
                 listed.append(summary)
         for name, summary in self.loader.summaries().items():
             if name not in self._namespace and look.is_listed(name) and (not match or fnmatchcase(name, match)):
-                listed.append({**summary, "saved": self._saved_state(name), "loaded": False})
+                listed.append({**summary, "saved": self.saving.saved_state(name), "loaded": False})
         self._outbox.send({"type": "variables", "id": header["id"], "variables": listed})
-
-    def _saved_state(self, name: str) -> str:
-        state: str = self._capture.saved_state(name)
-        # What can't be saved is only known after the capture that is being taken.
-        return "saving" if state == "skipped" and self._capturing else state
-
-    def note_verdict(self, verdict: str, seq: int) -> None:
-        """The store has got snapshot `seq` ("committed") or has not ("rejected")."""
-        self._verdicts.append((verdict, seq))
-        # While the main thread has the lock, it comes to the verdicts itself before its next capture.
-        if self._capture_lock.acquire(blocking=False):
-            try:
-                self._apply_verdicts()
-            finally:
-                self._capture_lock.release()
 
     # -- the main thread: document and runs
 
     def attach(self, header: dict[str, Any]) -> None:
         """Become the session of a document."""
         from .capture.session import SessionCapture
-        from .copying import Copier
         from .makers import Makers
 
         self._document.attach(header.get("file"), header.get("cwd"), header.get("path0"))
-        self._capture = SessionCapture(self._document.module)
-        self._capture.flights.on_landed = self._note_cells
+        capture, self._makers = SessionCapture(self._document.module), Makers(self._namespace)
         self._stashed: dict[str, Any] = {}
-        self._copier = Copier(self._lane, self._outbox, self._patience)
-        self._makers = Makers(self._namespace)
-        self.loader.attach(self._capture, self._note_sources)
+        self.saving.attach(capture, self.loader, self._makers)
+        self.loader.attach(capture, self._note_sources)
+        self._capture = capture  # from here on the control thread asks it
         self.choose(header.get("limits") or {})
         self._outbox.send({"type": "attached"})
 
@@ -156,8 +123,7 @@ class Session:
 
     def abandon(self) -> None:
         """In a forked child of the user's: what belongs to the session is its parent's."""
-        if self._copier is not None:
-            self._copier.abandon()
+        self.saving.abandon()
 
     @property
     def is_attached(self) -> bool:
@@ -208,74 +174,11 @@ class Session:
         if made is not None:
             done["made"] = made
         if status != "ok" or not header.get("persist", True):
-            self._compare()
+            self.saving.compare()
             self._outbox.send_in_order(done)
         else:
-            self._save(header, done)
+            self.saving.answer(header, done)
         return error
-
-    def _save(self, header: dict[str, Any], done: dict[str, Any]) -> None:
-        """Answer a run with a snapshot; with the promise of one where taking it takes longer than a moment."""
-        about, full, cell = {"run": header["run"]}, bool(header.get("full")), header.get("cell")
-        capture, copier = self._capture, self._copier
-        flying = bool(len(capture.flights)) and self._overlaps(full)
-        expected = capture.expected_seconds()
-        if expected <= COPY_AFTER and not flying:
-            seconds = COPY_AFTER if copier.is_enabled and capture.flights.is_possible() else None
-            try:
-                taken, buffers = self._snapshot(full=full, cell=cell, seconds=seconds)
-            except TooSlow:
-                expected = PENDING_AFTER
-            else:
-                self._outbox.send_in_order({**done, **taken}, buffers)
-                return
-        copyable = capture.flights.is_possible() and copier.is_possible(capture.expected_bytes())
-        if not copyable and expected < PENDING_AFTER:
-            taken, buffers = self._snapshot(full=full, cell=cell)
-            self._outbox.send_in_order({**done, **taken}, buffers)
-            return
-        self._capturing = True
-        self._outbox.send_in_order({**done, "snapshot": "pending", "copy": copyable})
-        if not (copyable and self._copy(about, full, cell)):
-            self.capture(about, full=full, cell=cell)
-
-    def _overlaps(self, full: bool) -> bool:
-        with self._capture_lock:
-            self._apply_verdicts()
-            self._capture.flights.land()
-            return bool(self._capture.flights.overlaps(full=full))
-
-    def _copy(self, about: dict[str, Any], full: bool, cell: int | None) -> bool:
-        """Have a copy of this process take the snapshot and send it; whether there is one."""
-        flight = None
-        try:
-            if full:
-                self.loader.load_all()
-            with self._capture_lock, self._watched():
-                self._apply_verdicts()
-                flight = self._capture.flights.prepare(full=full, run=self._outbox.run, cell=cell)
-                if self._copier.make(self._capture, flight, about, self._snapshot_in_copy):
-                    self._capture.flights.depart(flight)
-                    return True
-        except (Exception, TookTooLong) as error:  # noqa: BLE001 - a fault of ours: it is saved here instead
-            self._outbox.log("error", f"no copy of the process could save: {trace(error)}")
-        finally:
-            self._capturing = False
-        if flight is not None:
-            with self._capture_lock:
-                self._capture.flights.cancel(flight)
-        return False
-
-    def _snapshot_in_copy(self, flight: Any, send_part: report.SendPart) -> tuple[dict[str, Any], list[Any]]:
-        taken = self._capture.flights.work(flight)
-        self._note_cells(flight.cell, taken.names_changed)
-        snapshot, buffers = report.snapshot(taken, self._namespace, self._cells, send_part)
-        self._say_what_made(snapshot)
-        return {"snapshot": snapshot}, buffers
-
-    def _note_cells(self, cell: int | None, names: Iterable[str]) -> None:
-        if cell is not None:
-            self._cells.update(dict.fromkeys(names, cell))
 
     def _execute_again(self, header: dict[str, Any]) -> tuple[BaseException | None, list[str]]:
         """Run a cell to make variables that are missing; all else is what it was afterwards, if it fails these, too."""
@@ -288,13 +191,6 @@ class Session:
             error = self._execute(header)
         return error, keep_only(self._namespace, before, header["only"] if error is None else [])
 
-    def _compare(self) -> None:
-        try:
-            with self._capture_lock, self._watched():
-                self._capture.compare()
-        except (Exception, TookTooLong) as error:  # noqa: BLE001 - a fault of ours is not the run's result
-            self._outbox.log("error", f"what differs from the store could not be found out: {trace(error)}")
-
     def _execute(self, header: dict[str, Any]) -> BaseException | None:
         """Compile and run a cell; return what it raised."""
         begun = False
@@ -305,10 +201,9 @@ class Session:
             cell = self._runner.compile(header["code"], header["filename"], header.get("line", 0))
             codes = cell.touches()
             self.loader.prepare(codes)
-            self._begin(codes)
+            self.saving.begin(codes)
             begun = True
             self._makers.ran(header, codes)
-            self._last_run = header
             self._capture.compiled(cell.codes, header["code"], header["filename"], header.get("line", 0), cell.flags)
             if cell.awaits:
                 self._runner.make_event_loop()
@@ -330,8 +225,7 @@ class Session:
             failure = self._as_interrupt(failure)
             _remember(failure)
         if begun and self._outbox.is_open:
-            with self._capture_lock:
-                self._capture.end_run(ok=failure is None)
+            self.saving.end(ok=failure is None)
         return failure
 
     def _as_interrupt(self, error: BaseException) -> BaseException:
@@ -358,67 +252,6 @@ class Session:
         return describe_error(error, filename, self._sources, self._capture and self._capture.source_of)
 
     # -- the main thread: captures and restores
-
-    def capture(self, about: dict[str, Any], *, full: bool, cell: int | None = None, unfaithful: bool = False) -> None:
-        """Take a snapshot and send it.
-
-        Args:
-            about: the run or the request that it belongs to.
-            unfaithful: only of what was found not to come back as it was.
-        """
-        taken, buffers = self._snapshot(full=full, cell=cell, unfaithful=unfaithful)
-        self._outbox.send({"type": "captured", **about, **taken}, buffers)
-
-    def _snapshot(
-        self, *, full: bool, cell: int | None, unfaithful: bool = False, seconds: float | None = None
-    ) -> tuple[dict[str, Any], list[Any]]:
-        self._capturing = True
-        try:
-            if full:
-                self.loader.load_all()
-            with self._capture_lock, self._watched():
-                self._apply_verdicts()
-                if unfaithful and not full:
-                    taken = self._capture.take_unfaithful(self._outbox.run)
-                else:
-                    taken = self._capture.take(full=full, run=self._outbox.run, seconds=seconds)
-            self._note_cells(cell, taken.names_changed)
-            snapshot, buffers = report.snapshot(taken, self._namespace, self._cells, self._send_part)
-            if taken.environment is self._environment_told:
-                del snapshot["environment"]
-            self._environment_told = taken.environment
-            self._say_what_made(snapshot)
-            return {"snapshot": snapshot}, buffers
-        except (Exception, TookTooLong) as error:  # noqa: BLE001 - a fault of ours: the run stands, nothing is saved
-            self._outbox.log("error", f"the capture failed, nothing of this run was saved: {trace(error)}")
-            return {"snapshot": None, "captureError": clean(describe(error))}, []
-        finally:
-            self._capturing = False
-
-    def _send_part(self, header: dict[str, Any], piece: memoryview) -> None:
-        self._outbox.send(header, [piece])
-
-    def _say_what_made(self, snapshot: dict[str, Any]) -> None:
-        if snapshot["skipped"]:
-            try:
-                self._makers.add_to(snapshot["skipped"], snapshot["namesRemoved"], self._last_run)
-            except Exception as error:  # noqa: BLE001 - a fault of ours: the snapshot is right without it
-                self._outbox.log("error", f"which cell made what is not known: {trace(error)}")
-
-    def tell_differing(self, header: dict[str, Any]) -> None:
-        """Say which components of a version are not in memory as the version has them; all of them if in doubt."""
-        version = dict(header["version"])
-        others: list[str] = list(version)
-        same: list[str] = []
-        added: list[str] = []
-        try:
-            with self._capture_lock, self._watched():
-                self._apply_verdicts()
-                others, same = map(sorted, self._capture.differing(version))
-                added = self._capture.unsaved_names()
-        except (Exception, TookTooLong) as error:  # noqa: BLE001 - a fault of ours: all of it is loaded
-            self._outbox.log("error", f"what differs from a version could not be found out: {trace(error)}")
-        self._outbox.send({"type": "differing", "id": header["id"], "others": others, "same": same, "added": added})
 
     def stash(self, header: dict[str, Any]) -> None:
         """Lay values aside, to be compared with those that take their names."""
@@ -456,8 +289,8 @@ class Session:
             if header.get("staged"):
                 message = Message(header, self._porter.buffers(header["staged"]))
             components = self.loader.components(message)
-            with self._capture_lock, self._watched():
-                self._apply_verdicts()
+            with self.saving.lock, self.saving.watched():
+                self.saving.apply_verdicts()
                 outcome = self._capture.restore(
                     components,
                     mode=header["mode"],
@@ -469,7 +302,6 @@ class Session:
             self._runner.adopt_future_imports()
             self._makers.forget(None if header["mode"] == "replace" else outcome.restored, but=outcome.left)
             answer["left"] = outcome.left
-            self._last_run = None
             self._note_sources()
             answer["waiting"] = sorted(self._capture.waiting.names)
             answer.update(restored=list(outcome.restored), failed=report.lost(outcome.failed))
@@ -513,52 +345,28 @@ class Session:
             gone = [name for name in self._namespace if is_variable(name) and name not in stays]
         code = assignment_to([*staged, *gone])
         self.loader.prepare(code)
-        self._begin([code])
+        self.saving.begin([code])
         for name in gone:
             del self._namespace[name]
         self._namespace.update(staged)
-        with self._capture_lock:
-            self._capture.end_run(ok=True)
+        self.saving.end(ok=True)
         self._makers.forget([*staged, *gone])
-        self._last_run = None
 
     def _note_sources(self) -> None:
         for source in self._capture.sources():
             self._sources.ran(source.filename, source.first, source.text)
 
-    def _watched(self) -> Watched:
-        return Watched(self._watchdog, self._capture.progress)
-
-    def _begin(self, codes: list[CodeType]) -> None:
-        with self._capture_lock:
-            self._apply_verdicts()
-            self._capture.begin_run(codes)
-
-    def _apply_verdicts(self) -> None:
-        while self._verdicts and self._capture is not None:
-            verdict, seq = self._verdicts.popleft()
-            if verdict == "committed":
-                self._capture.committed(seq)
-            else:
-                self._capture.rejected(seq)
-
     # -- the main thread: trying what was saved, while idle
 
     def idle_seconds(self) -> float | None:
         """Return after how many seconds without a message `use_idle_time` is to be called; None: not at all."""
-        waits = (self.loader.idle_seconds(), self._verifier.idle_seconds(self._capture), self._lands_in())
+        waits = (self.loader.idle_seconds(), self._verifier.idle_seconds(self._capture), self.saving.lands_in())
         return min((seconds for seconds in waits if seconds is not None), default=None)
-
-    def _lands_in(self) -> float | None:
-        return LANDS_EVERY if self._capture is not None and len(self._capture.flights) else None
 
     def use_idle_time(self) -> None:
         """Load what waits, try whether what was saved comes back; in a copy of this process this does not return."""
         self.loader.work()
-        if self._lands_in() is not None:
-            with self._capture_lock:
-                self._apply_verdicts()
-                self._capture.flights.land()
+        self.saving.land()
         if self._verifier.idle_seconds(self._capture) is not None:
             self._verifier.work(self._capture)
 
@@ -588,14 +396,13 @@ class Session:
             code = self._runner.compile_expression(expression)
         except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
             return _failure("syntax", describe(error))
-        self._begin([code])
+        self.saving.begin([code])
         try:
             return self._guarded(lambda: _inspected(eval(code, self._namespace), header))
         finally:
             # An expression may change what it names (a method call, a defaultdict's item).
             if self._outbox.is_open:
-                with self._capture_lock:
-                    self._capture.end_run(ok=True)
+                self.saving.end(ok=True)
 
     def _guarded(self, answer: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Run an inspection as user code: interruptible, and whatever it raises is its result."""
