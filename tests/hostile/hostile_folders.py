@@ -17,6 +17,7 @@ from typing import Any
 
 from blake3 import blake3
 
+from holdfast.store.cipher import CLEAR
 from holdfast.store.encoding import VersionParts, event_record, listing_record, version_record
 from holdfast.store.packs import CHUNK_RECORD, LOG, RAW, VERSION_RECORD, ZSTD, pack_header, record_header
 from holdfast.store.seal import Seal
@@ -207,7 +208,7 @@ def a_version_in_the_tail_of_the_log_signed_with_another_key(place: Place) -> No
     above = place.rows(f"SELECT digest FROM versions WHERE id = {_id(place, 3)}")[0][0].hex()
     changes = {"version": 4, "parent": 3, "parentDigest": above, "base": True}
     parts, _ = forge(place, changes, entries=bomb_entries(place))
-    place.append(version_record(parts))
+    place.append(version_record(CLEAR, parts))
 
 
 @about_code
@@ -220,7 +221,7 @@ def a_listing_of_the_head_signed_with_another_key(place: Place) -> None:
     meta = json.dumps({"session": uuid.hex(), "version": 3, "digest": digest.hex(), "delta": blake3(delta).hexdigest()})
     seal = FOREIGN.sign(b"listing", blake3(meta.encode()).digest())
     parts = VersionParts(FOREIGN.key_id, seal, meta.encode(), delta)
-    place.append(listing_record(parts))
+    place.append(listing_record(CLEAR, parts))
     place.sql("INSERT INTO listings VALUES (?, 1, 64, ?, ?, ?, ?)", values=(_id(place, 3), *parts))
 
 
@@ -228,7 +229,7 @@ def a_listing_of_the_head_signed_with_another_key(place: Place) -> None:
 def a_second_copy_in_the_log_that_is_not_the_users(place: Place) -> None:
     parts, _ = forge(place, {"base": True}, entries=bomb_entries(place))
     end = place.pack.stat().st_size
-    record = version_record(parts)
+    record = version_record(CLEAR, parts)
     place.append(record)
     place.sql(
         f"UPDATE versions SET meta = x'', pack = 1, offset = {end} WHERE id = {_id(place, 3)}",
@@ -289,7 +290,7 @@ def events_that_move_heads_and_sessions(place: Place) -> None:
         "tip": 1,
         "next": 2,
     }
-    place.append(event_record([moved, {**moved, "key": "a.py", "trashed": "x", "reason": "y"}]))
+    place.append(event_record(CLEAR, [moved, {**moved, "key": "a.py", "trashed": "x", "reason": "y"}]))
 
 
 @about_code
@@ -304,7 +305,7 @@ def events_of_wrong_types(place: Place) -> None:
         {**event, "thinned": [["a", "b"]], "cuts": [], "at": 5},
         {**event, "key": 5},
     ):
-        place.append(event_record([wrong]))
+        place.append(event_record(CLEAR, [wrong]))
 
 
 # ---------------------------------------------------------------------------------------------- sizes

@@ -4,9 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from store_making import KEY
-
-from holdfast.store.store import Store
+from store_making import KEY, Store
 
 
 @pytest.fixture

@@ -10,9 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from store_making import KEY
-
-from holdfast.store.store import Store
+from store_making import KEY, Store
 
 REACHES_THE_DISK = {
     "pwritev",

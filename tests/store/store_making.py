@@ -2,17 +2,56 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
+from holdfast.store import store as product
+from holdfast.store.cipher import CLEAR, Cipher, Encrypting
+from holdfast.store.keyslots import NONE, PASSPHRASE, Encryption, read_envelope
 from holdfast.store.records import Change, ComponentContent
-from holdfast.store.store import Store
+from holdfast.store.recovery import told_by_packs
 
+ENCRYPTED = bool(os.environ.get("HOLDFAST_TEST_ENCRYPTED"))
+"""Whether the tests of the store run on encrypted ones."""
 KEY = b"k" * 32
 OTHER_KEY = b"o" * 32
 
 Value = tuple[bytes, tuple[bytes, ...]]
 """A variable as the store sees it: a stream and its buffers."""
+
+
+class Store(product.Store):
+    """A store that is encrypted if the tests are to run on encrypted ones; trying its passphrase costs nothing."""
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        key: bytes,
+        *,
+        create: bool = True,
+        trusts: Path | None = None,
+        within: Path | None = None,
+        encryption: Encryption | None = None,
+    ) -> Self:
+        """See `holdfast.store.store.Store`."""
+        own = encryption or secret()
+        return super().open(folder, key, create=create, trusts=trusts, within=within, encryption=own)
+
+
+def secret(wanted: str = PASSPHRASE if ENCRYPTED else NONE) -> Encryption:
+    """Return what opens the stores of the tests, and encrypts new ones if that is wanted."""
+    return Encryption(wanted, "a passphrase", cost=2)
+
+
+def cipher_of(folder: Path) -> Cipher:
+    """Return how a store's records are written."""
+    told = told_by_packs(folder / "packs")
+    if told is None or not told.is_encrypted:
+        return CLEAR
+    return Encrypting(secret().unlock(read_envelope(folder) or b"", folder), told.store_id)
 
 
 def component(name: str, stream: bytes, *buffers: bytes | bytearray | memoryview) -> ComponentContent:

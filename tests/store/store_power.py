@@ -22,12 +22,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from store_making import KEY, Value, change, values
+from store_making import KEY, Store, Value, change, values
 from store_trials import Tally, carry_out, choose, in_memory
 
 from holdfast.store import aftermath
 from holdfast.store.errors import Damaged, StoreError
-from holdfast.store.store import Store
 
 SECTOR = 512
 ROUNDS = 45

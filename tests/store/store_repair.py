@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from store_making import KEY
+from store_making import KEY, Store
 
 from holdfast.store.errors import StoreUnavailable
 from holdfast.store.findings import Finding
 from holdfast.store.rebuilding import make_way
-from holdfast.store.store import Store
 
 
 def examined(store: Store) -> list[Finding]:

@@ -15,12 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from store_making import KEY, Value, change
+from store_making import KEY, Store, Value, change
 from store_repair import found, repair
 from store_trials import Tally, carry_out, choose, in_memory
 
 from holdfast.store.errors import StoreError
-from holdfast.store.store import Store
 
 Pair = tuple[str, int, str]
 """A variable in a version of a session."""

@@ -16,11 +16,9 @@ import traceback
 from pathlib import Path
 
 from store_kills import kill_after
-from store_making import KEY, Value, change, values
+from store_making import KEY, Store, Value, change, values
 from store_repair import examined
 from store_trials import Tally, carry_out, choose, in_memory
-
-from holdfast.store.store import Store
 
 LONGEST = 0.06
 MOST_CALLS = 150

@@ -6,9 +6,7 @@ import random
 import sys
 from pathlib import Path
 
-from store_making import KEY, change
-
-from holdfast.store.store import Store
+from store_making import KEY, Store, change
 
 
 def content(number: int) -> tuple[bytes, tuple[bytes, ...]]:

@@ -6,11 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
-from store_making import KEY, change, values
+from store_making import KEY, Store, change, values
 
 from holdfast.store.blobs import BlobRef, decode_refs
 from holdfast.store.packs import CHUNK_SIZE, EXTENT_CHUNKS, EXTENT_RECORD, PACK_HEADER, scan
-from holdfast.store.store import Store
 
 SIZES = [0, 1, 128, 129, 511, 512, 65535, 65536, CHUNK_SIZE - 1, CHUNK_SIZE, CHUNK_SIZE + 1, 3 * CHUNK_SIZE]
 

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 from blake3 import blake3
-from store_making import KEY, OTHER_KEY, Value, change, packs, streams, values
+from store_making import KEY, OTHER_KEY, Store, Value, change, packs, streams, values
 
 from holdfast.store.catalog import SCHEMA
 from holdfast.store.errors import Damaged, SaveFailed
 from holdfast.store.records import Change, ComponentContent, Patch
-from holdfast.store.store import Store
 
 RNG = random.Random(7)
 LARGE = [RNG.randbytes(300_000) for _ in range(12)]

@@ -9,11 +9,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from store_making import KEY, Value, change, packs, streams, values
+from store_making import KEY, Store, Value, change, packs, streams, values
 
 from holdfast.store.errors import Damaged, StoreError
 from holdfast.store.packs import PACK_HEADER
-from holdfast.store.store import Store
 
 
 def build(folder: Path) -> dict[int, dict[str, Value]]:

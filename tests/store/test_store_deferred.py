@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from store_making import KEY, Value, change, packs, streams, values
+from store_making import KEY, Store, Value, change, packs, streams, values
 from test_store_fault_points import killed_at
 from test_store_full import limit as limit
 from thorough import THOROUGH
@@ -19,7 +19,6 @@ from thorough import THOROUGH
 from holdfast.store import core
 from holdfast.store.backlog import MAX_VERSIONS
 from holdfast.store.errors import SaveFailed, StoreUnavailable, Untrusted
-from holdfast.store.store import Store
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 STEP = 1 if THOROUGH else 3

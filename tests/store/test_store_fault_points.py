@@ -10,10 +10,8 @@ from pathlib import Path
 
 import pytest
 from store_kills import killed_at
-from store_making import KEY, Value, change, values
+from store_making import KEY, Store, Value, change, values
 from store_repair import examined
-
-from holdfast.store.store import Store
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 

@@ -8,11 +8,10 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from store_making import KEY, change, packs, streams
+from store_making import KEY, Store, change, packs, streams
 
-from holdfast.store.catalog import FORMAT
+from holdfast.store.catalog import ENCRYPTED_FORMAT
 from holdfast.store.errors import StoreUnavailable
-from holdfast.store.store import Store
 
 
 def refused(folder: Path, kind: str, *, create: bool = True) -> None:
@@ -76,8 +75,8 @@ def test_a_newer_format_is_refused_without_harm(folder: Path) -> None:
         store.commit("a.py", change({"x": b"1"}))
     db = sqlite3.connect(folder / "catalog.sqlite")
     with db:
-        db.execute(f"PRAGMA user_version = {FORMAT + 1}")
-        db.execute("UPDATE meta SET value = ? WHERE name = 'format'", (b"%d" % (FORMAT + 1),))
+        db.execute(f"PRAGMA user_version = {ENCRYPTED_FORMAT + 1}")
+        db.execute("UPDATE meta SET value = ? WHERE name = 'format'", (b"%d" % (ENCRYPTED_FORMAT + 1),))
     db.close()
     refused(folder, "newer")
 

@@ -8,13 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from store_making import change, values
+from store_making import Store, change, values
 from store_repair import examine, found, repair
 
-from holdfast.store.catalog import FORMAT
+from holdfast.store.catalog import ENCRYPTED_FORMAT, FORMAT
 from holdfast.store.errors import StoreUnavailable
 from holdfast.store.seal import load_key
-from holdfast.store.store import Store
 
 sys.path.insert(0, str(Path(__file__).parent / "formats"))
 
@@ -90,13 +89,13 @@ def test_a_store_of_a_newer_format_is_refused_without_harm(tmp_path: Path, where
     if where == "catalog":
         db = sqlite3.connect(folder / "catalog.sqlite")
         with db:
-            db.execute("UPDATE meta SET value = ? WHERE name = 'format'", (b"%d" % (FORMAT + 1),))
-            db.execute(f"PRAGMA user_version = {FORMAT + 1}")
+            db.execute("UPDATE meta SET value = ? WHERE name = 'format'", (b"%d" % (ENCRYPTED_FORMAT + 1),))
+            db.execute(f"PRAGMA user_version = {ENCRYPTED_FORMAT + 1}")
         db.close()
     else:
         pack = sorted((folder / "packs").iterdir())[0]
         _, _, *fields = PACK_HEADER.unpack(pack.read_bytes()[: PACK_HEADER.size])
-        head = PACK_HEADER.pack(PACK_MAGIC, 3, *fields)[:-16]
+        head = PACK_HEADER.pack(PACK_MAGIC, 4, *fields)[:-16]
         pack.write_bytes(head + blake3(head).digest()[:16] + pack.read_bytes()[PACK_HEADER.size :])
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     try:

@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from store_making import KEY, change, streams, values
+from store_making import KEY, Store, change, streams, values
 
 from holdfast.store.errors import SaveFailed, StoreError, StoreUnavailable
-from holdfast.store.store import Store
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX limits")
 

@@ -11,11 +11,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from store_making import KEY, values
+from store_making import KEY, Store, values
 from store_writer import content
 from thorough import THOROUGH
-
-from holdfast.store.store import Store
 
 ROUNDS = int(os.environ.get("HOLDFAST_KILL_ROUNDS", "25" if THOROUGH else "15"))
 

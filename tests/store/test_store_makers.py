@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from store_making import KEY, OTHER_KEY, change
+from store_making import KEY, OTHER_KEY, Store, change
 
 from holdfast.makers import bound_names, makers
-from holdfast.store.store import Store
 
 
 def test_the_cell_that_bound_a_variable_last_is_found_before_later_changes(store: Store) -> None:

@@ -10,9 +10,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from store_making import KEY, Value, change, values
-
-from holdfast.store.store import Store
+from store_making import KEY, Store, Value, change, values
 
 KEYS = st.sampled_from(["a.py", "d/b.py", "d/c.py"])
 NAMES = st.sampled_from(["x", "y", "z"])

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from store_making import KEY, change, streams
-
-from holdfast.store.store import Store
+from store_making import KEY, Store, change, streams
 
 
 def test_state_follows_a_renamed_file(store: Store) -> None:

@@ -13,14 +13,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from store_making import KEY, Value, change, values
+from store_making import KEY, Store, Value, change, values
 from store_repair import found
 
 from holdfast.store import core as core_module
 from holdfast.store.errors import SaveFailed, StoreError, StoreUnavailable
 from holdfast.store.folder import TRASH_NAME
 from holdfast.store.ownership import OWNER_NAME
-from holdfast.store.store import Store
 
 STEP = int(os.environ.get("HOLDFAST_FULL_STEP", "23"))
 """Of so many numbers of free pages one is tried; 1 for all."""
@@ -244,8 +243,7 @@ import errno, fcntl, sys
 from pathlib import Path
 def flock(*_): raise OSError(errno.ENOLCK, "No locks available")
 fcntl.flock = flock
-from holdfast.store.store import Store
-from store_making import KEY, change
+from store_making import KEY, Store, change
 store = Store.open(Path(sys.argv[1]), KEY)
 store.commit("a.py", change({"x": b"1"}))
 print("open", flush=True)

@@ -10,11 +10,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from store_making import KEY, OTHER_KEY, change, streams
+from store_making import KEY, OTHER_KEY, Store, change, streams
 
 from holdfast.store.errors import Damaged, SaveFailed, StoreUnavailable, Untrusted
 from holdfast.store.seal import Seal, load_key
-from holdfast.store.store import Store
 
 
 def sql(folder: Path, statement: str, *parameters: object) -> None:

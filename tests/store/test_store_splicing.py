@@ -10,14 +10,13 @@ import pytest
 from blake3 import blake3
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from store_making import KEY, change, values
+from store_making import KEY, Store, change, values
 
 from holdfast.store.blobs import BlobRef
 from holdfast.store.errors import SaveFailed
 from holdfast.store.predecessors import Replaced
 from holdfast.store.records import Change, ComponentContent, Patch
 from holdfast.store.splicing import Before, Segment, decode_segments, encode_segments, splice
-from holdfast.store.store import Store
 
 LARGE = random.Random(5).randbytes(5_000_000)
 CHUNK = 262_144
@@ -169,6 +168,13 @@ def test_parts_put_together_are_the_blob(data: st.DataObject) -> None:
         if new:
             upload(store, new, data.draw(st.sampled_from([CHUNK, 4 * CHUNK])))
             assert buffer(store) == new
+
+
+@pytest.mark.parametrize("size", [1, CHUNK - 1, CHUNK, CHUNK + 1])
+def test_a_buffer_that_arrives_in_pieces_may_be_as_small_as_one_chunk(store: Store, size: int) -> None:
+    upload(store, b"a" * (4 * CHUNK))
+    upload(store, b"b" * size)
+    assert buffer(store) == b"b" * size
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

@@ -7,9 +7,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from store_making import KEY, change, values
-
-from holdfast.store.store import Store
+from store_making import KEY, Store, change, values
 
 
 def together(*work: Callable[[], None]) -> None:

@@ -9,13 +9,12 @@ import stat
 from pathlib import Path
 
 import pytest
-from store_making import KEY, OTHER_KEY, change, streams
+from store_making import KEY, OTHER_KEY, Store, change, streams
 
 from holdfast.loading import load
 from holdfast.store.errors import Damaged, NoSuchVersion, SaveFailed, StoreUnavailable, Untrusted
 from holdfast.store.records import Change, ComponentContent
 from holdfast.store.seal import Seal
-from holdfast.store.store import Store
 
 
 @pytest.fixture

@@ -9,11 +9,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from store_making import KEY, OTHER_KEY, Value, change, packs, streams, values
+from store_making import KEY, OTHER_KEY, Store, Value, change, packs, streams, values
 from store_repair import examine, examined, found, repair
 
 from holdfast.store.packs import BULK, LOG, PACK_HEADER, pack_header
-from holdfast.store.store import Store
 
 BIG = {name: os.urandom(100_000) for name in "abc"}
 

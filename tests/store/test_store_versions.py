@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
-from store_making import KEY, change, component, packs, streams, values
+from store_making import KEY, Store, change, component, packs, streams, values
 
 from holdfast.store.errors import NoSuchVersion, SaveFailed
 from holdfast.store.records import Change
-from holdfast.store.store import HEAD, Store
+from holdfast.store.store import HEAD
 
 
 def test_a_commit_is_read_back_by_the_next_process(folder: Path) -> None:

@@ -7,8 +7,10 @@ import threading
 from typing import NamedTuple
 
 import zstandard
+from blake3 import blake3
 
-from .packs import CHUNK_SIZE, EXTENT_CHUNKS, RAW, ZSTD
+from .cipher import ENCRYPTED, OVERHEAD, Cipher
+from .packs import CHUNK_RECORD, CHUNK_SIZE, EXTENT_CHUNKS, RAW, ZSTD
 from .records import Buffer
 
 INLINE_MAX = 128
@@ -40,6 +42,12 @@ class Location(NamedTuple):
     stored: int
     size: int
     codec: int
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether sizes are such as are written; what is larger is never read or unpacked."""
+        longest = CHUNK_SIZE + (OVERHEAD if self.codec & ENCRYPTED else 0)
+        return 0 < self.size <= CHUNK_SIZE and 0 < self.stored <= longest and self.offset > 0
 
 
 class BlobRef(NamedTuple):
@@ -110,6 +118,27 @@ def unpack(data: bytes, codec: int, size: int) -> bytes | None:
         return zstandard.ZstdDecompressor().decompress(data, max_output_size=size)
     except zstandard.ZstdError:
         return None
+
+
+def reveal(cipher: Cipher, kind: int, codec: int, size: int, digest: bytes, stored: bytes) -> bytes | None:
+    """Return what a record's payload held before it was packed, and encrypted if it is; None if it is not that.
+
+    Args:
+        cipher: the store's.
+        kind: of record.
+        codec: of the payload as stored.
+        size: of what it held.
+        digest: the same. Whether that is its digest is for the caller to find out.
+        stored: the payload.
+    """
+    packed = cipher.open(kind, codec, size, digest, stored)
+    return None if packed is None else unpack(packed, codec & ~ENCRYPTED if cipher.encrypts else codec, size)
+
+
+def reveal_chunk(cipher: Cipher, place: Location, digest: bytes, stored: bytes) -> bytes | None:
+    """Return a chunk, given what is stored at its place; None if it is not what its digest says."""
+    data = reveal(cipher, CHUNK_RECORD, place.codec, place.size, digest, stored)
+    return data if data is not None and blake3(data).digest() == digest else None
 
 
 def is_compressible(window: memoryview) -> bool:

@@ -13,15 +13,28 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .blobs import Location
+from .cipher import CLEAR, OVERHEAD, Cipher
 from .errors import StoreError
 from .failures import damaged_catalog, translate, translated
 from .ledger import HistoryTables
 from .packs import MAX_RECORD
-from .rows import LONGEST, META_MAX, SessionRow, VersionRow, from_blob, session_row, to_blob, version_id, version_row
+from .rows import (
+    LONGEST,
+    META_MAX,
+    SessionRow,
+    VersionRow,
+    from_blob,
+    hidden,
+    session_row,
+    shown,
+    to_blob,
+    version_id,
+    version_row,
+)
 
 CATALOG_NAME = "catalog.sqlite"
 APPLICATION_ID = 0x484F4C44  # "HOLD"
-FORMAT = 2
+FORMAT, ENCRYPTED_FORMAT = 2, 3
 BUSY_SECONDS = 2.0
 WAL_LIMIT = 1 << 20
 """The write-ahead log is cut to this size when it starts over."""
@@ -46,6 +59,7 @@ SCHEMA = {
 """What the catalog has to look like, word for word: triggers or views smuggled in would run inside our transactions."""
 _FORMAT = "format"
 _HARDENED = "hardened"
+_ENVELOPE = "encryption"
 MOST_HARDENED = 64
 """Packs of which it is noted how far they are on the disk; those before are."""
 _SINCE_FORMAT_2 = ("listings", "thinned")
@@ -78,21 +92,32 @@ class Catalog:
 
     Args:
         path: The file, which exists (possibly empty).
+        cipher: How what tells of sessions stands in it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, cipher: Cipher = CLEAR) -> None:
         self.path = path
+        self.cipher = cipher
         self._db = sqlite3.connect(
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
         )
         self._durable = False
-        self.history = HistoryTables(self._db)
+        self.history = HistoryTables(self._db, cipher)
         try:
             with translated(saving=False):
                 self._configure()
         except BaseException:
             self._db.close()
             raise
+
+    def use(self, cipher: Cipher) -> None:
+        """Read and write with a cipher from now on."""
+        self.cipher = self.history.cipher = cipher
+
+    @property
+    def format(self) -> int:
+        """Which format is written."""
+        return ENCRYPTED_FORMAT if self.cipher.encrypts else FORMAT
 
     def _configure(self) -> None:
         for pragma in (
@@ -139,7 +164,7 @@ class Catalog:
             if rebuilding:
                 self._db.execute("INSERT INTO meta VALUES ('rebuilding', x'01')")
             self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            self._db.execute(f"PRAGMA user_version = {FORMAT}")
+            self._db.execute(f"PRAGMA user_version = {self.format}")
 
     def upgrade(self, form: int) -> None:
         """Bring a catalog of an earlier format to this one, or leave it as it is."""
@@ -152,8 +177,9 @@ class Catalog:
 
     def note_format(self) -> None:
         """Write the format down a second time, so that damage to the number is not taken for another format."""
-        if self.meta(_FORMAT) != b"%d" % FORMAT:
-            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_FORMAT, b"%d" % FORMAT))
+        noted = b"%d" % self.format
+        if self.meta(_FORMAT) != noted:
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_FORMAT, noted))
 
     def is_misnumbered(self, form: int) -> bool:
         """Whether the format is written down twice, and not the same; False where it cannot be told."""
@@ -265,21 +291,50 @@ class Catalog:
         row = self._one("SELECT value FROM meta WHERE name = ?", (name,))
         return row[0] if row is not None and isinstance(row[0], bytes) else None
 
+    def envelope(self) -> bytes | None:
+        """Return the copy of what holds the store's key."""
+        return self.meta(_ENVELOPE)
+
+    def note_envelope(self, envelope: bytes) -> None:
+        """Keep a copy of what holds the store's key, in a transaction."""
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_ENVELOPE, envelope))
+
     def note_signer(self, key_id: bytes, name: str, now: str, folder: str) -> None:
         """Remember who a key belongs to and where they work, for messages; proves nothing."""
-        self._db.execute("INSERT OR IGNORE INTO signers VALUES (?, ?, ?)", (key_id, to_blob(name), to_blob(now)))
-        name = f"folder:{key_id.hex()}"
-        if self.meta(name) != to_blob(folder):
-            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, to_blob(folder)))
+        told = (self.cipher.hide("signers", to_blob(text)) for text in (name, now))
+        self._db.execute("INSERT OR IGNORE INTO signers VALUES (?, ?, ?)", (key_id, *told))
+        if self.signer_folder(key_id) != folder:
+            self._note_folder(key_id, folder)
+
+    def signers(self) -> list[tuple[bytes, bytes, bytes, str | None]]:
+        """Return for each key who it belongs to, since when, and where they work, as they said."""
+        rows = self._all("SELECT key_id, name, since FROM signers", ())
+        told = ((key_id, *(shown(self.cipher, "signers", text) or b"" for text in row)) for key_id, *row in rows)
+        return [(key_id, name, since, self.signer_folder(key_id)) for key_id, name, since in told]
+
+    def add_signer(self, key_id: bytes, name: bytes, since: bytes, folder: str | None) -> None:
+        """Note what another catalog has of a signer."""
+        self._db.execute(
+            "INSERT INTO signers VALUES (?, ?, ?)",
+            (key_id, *(self.cipher.hide("signers", text) for text in (name, since))),
+        )
+        if folder is not None:
+            self._note_folder(key_id, folder)
+
+    def _note_folder(self, key_id: bytes, folder: str) -> None:
+        place = self.cipher.hide("folder", to_blob(folder))
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"folder:{key_id.hex()}", place))
 
     def signer(self, key_id: bytes) -> str | None:
         """Return who a key belongs to, as they said."""
-        return _told(self._one("SELECT name FROM signers WHERE key_id = ? AND length(name) < 512", (key_id,)))
+        row = self._one("SELECT name FROM signers WHERE key_id = ? AND length(name) < 512", (key_id,))
+        return _told(None if row is None else shown(self.cipher, "signers", row[0]))
 
     def signer_folder(self, key_id: bytes) -> str | None:
         """Return where the owner of a key works, as they said."""
         name = f"folder:{key_id.hex()}"
-        return _told(self._one("SELECT value FROM meta WHERE name = ? AND length(value) < 8192", (name,)))
+        row = self._one("SELECT value FROM meta WHERE name = ? AND length(value) < 8192", (name,))
+        return _told(None if row is None else shown(self.cipher, "folder", row[0]))
 
     def packs(self) -> dict[int, tuple[int, int]]:
         """Return for each pack its kind and how much of it is part of the store."""
@@ -342,44 +397,60 @@ class Catalog:
         found: dict[bytes, Location] = {}
         for at in range(0, len(digests), _LOOKUP_BATCH):
             batch = digests[at : at + _LOOKUP_BATCH]
+            covered = self.cipher.cover(batch)
+            plain = dict(zip(covered, batch, strict=True)) if self.cipher.encrypts else None
             marks = ",".join("?" * len(batch))
             # Thousands at a time, before the first variable of a restore is there.
             for digest, pack, offset, stored, size, codec in self._all(
-                f"SELECT * FROM chunks WHERE digest IN ({marks})", batch
+                f"SELECT * FROM chunks WHERE digest IN ({marks})", covered
             ):
                 if type(pack) is type(offset) is type(stored) is type(size) is type(codec) is int:
-                    found[digest] = Location(pack, offset, stored, size, codec)
+                    found[digest if plain is None else plain[digest]] = Location(pack, offset, stored, size, codec)
         return found
 
     def add_chunks(self, rows: Sequence[tuple[bytes, Location]]) -> None:
         """Add chunks; a place known before is replaced, for then it was found wanting."""
         self._db.executemany(
             "INSERT OR REPLACE INTO chunks VALUES (?, ?, ?, ?, ?, ?)",
-            ((digest, *place) for digest, place in rows),
+            ((digest, *place) for digest, (_, place) in zip(self._covered(rows), rows, strict=True)),
         )
+
+    def _covered(self, rows: Sequence[tuple[bytes, Location]]) -> Sequence[bytes]:
+        return self.cipher.cover([digest for digest, _ in rows])
 
     # ------------------------------------------------------------------ sessions
 
     def live(self, key: bytes) -> SessionRow | None:
         """Return the session of a key."""
-        return self._session("WHERE key = ? AND trashed IS NULL", (key,))
+        return self._session("WHERE key = ? AND trashed IS NULL", (self.cipher.hide_name(key),))
 
     def session_by_uuid(self, uuid: bytes) -> SessionRow | None:
         """Return a session, live or trashed."""
         return self._session("WHERE uuid = ?", (uuid,))
 
-    def sessions(self, where: str = "trashed IS NULL", values: Sequence[Any] = ()) -> list[SessionRow]:
+    def sessions(self, where: str = "trashed IS NULL") -> list[SessionRow]:
         """Return sessions, ordered by key."""
-        return [session_row(row) for row in self._all(f"{_SESSION} WHERE {where} ORDER BY key, id", values)]
+        rows = [session_row(row, self.cipher) for row in self._all(f"{_SESSION} WHERE {where}", ())]
+        return sorted(rows, key=lambda row: (row.key, row.id))
 
     def add_session(self, uuid: bytes, key: bytes) -> SessionRow:
         """Make a session without versions."""
         cursor = self._db.execute(
             "INSERT INTO sessions (uuid, key, next, written, signer, seal) VALUES (?, ?, 1, 0, x'', x'')",
-            (uuid, key),
+            (uuid, self.cipher.hide_name(key)),
         )
         assert cursor.lastrowid is not None
         return SessionRow(cursor.lastrowid, uuid, key, None, None, None, None, 1, 0, b"", b"")
+
+    def put_session(self, row: SessionRow) -> None:
+        """Write down a session of another catalog, under the same id."""
+        told = row._replace(
+            key=self.cipher.hide_name(row.key),
+            trashed=hidden(self.cipher, "trashed", row.trashed),
+            reason=hidden(self.cipher, "reason", row.reason),
+        )
+        marks = ",".join("?" * len(SessionRow._fields))
+        self._db.execute(f"INSERT INTO sessions ({', '.join(SessionRow._fields)}) VALUES ({marks})", told)
 
     def update_position(self, row: SessionRow) -> None:
         """Write where a session stands."""
@@ -390,9 +461,10 @@ class Catalog:
 
     def update_place(self, row: SessionRow) -> None:
         """Write a session's key and whether it is in the trash."""
+        told = hidden(self.cipher, "trashed", row.trashed), hidden(self.cipher, "reason", row.reason)
         self._db.execute(
             "UPDATE sessions SET key = ?, trashed = ?, reason = ? WHERE id = ?",
-            (row.key, row.trashed, row.reason, row.id),
+            (self.cipher.hide_name(row.key), *told, row.id),
         )
 
     def remove_session(self, session: int) -> None:
@@ -406,24 +478,36 @@ class Catalog:
 
     def _session(self, where: str, values: Sequence[Any]) -> SessionRow | None:
         row = self._one(f"{_SESSION} {where}", values)
-        return None if row is None else session_row(row)
+        return None if row is None else session_row(row, self.cipher)
 
     # ------------------------------------------------------------------ versions
 
     def add_versions(self, versions: Sequence[tuple[VersionRow, bytes]]) -> None:
         """Make versions exist, each a row and its delta; what somebody else put in their places goes."""
-        self._db.executemany(_ADD_VERSION, ((*row, delta) for row, delta in versions))
+        self._db.executemany(_ADD_VERSION, (self._hidden_version(row, delta) for row, delta in versions))
+
+    def _hidden_version(self, row: VersionRow, delta: bytes) -> tuple[Any, ...]:
+        cipher = self.cipher
+        if not cipher.encrypts:
+            return (*row, delta)
+        row = row._replace(
+            label=hidden(cipher, "label", row.label),
+            digest=cipher.cover((row.digest,))[0],
+            meta=cipher.hide("meta", row.meta),
+        )
+        return (*row, cipher.hide("delta", delta))
 
     def version(self, session: int, number: int) -> VersionRow | None:
         """Return a version without its delta."""
         row = self._one(f"{_VERSION} WHERE id = ?", (version_id(session, number),))
-        return None if row is None else version_row(row)
+        return None if row is None else version_row(row, self.cipher)
 
     def delta(self, session: int, number: int, limit: int = MAX_RECORD) -> bytes | None:
         """Return a version's delta, if it has no more than so many bytes."""
         question = "SELECT delta FROM versions WHERE id = ? AND length(delta) <= ?"
-        row = self._one(question, (version_id(session, number), limit))
-        return row[0] if row is not None and isinstance(row[0], bytes) else None
+        longest = limit + OVERHEAD if self.cipher.encrypts else limit
+        row = self._one(question, (version_id(session, number), longest))
+        return None if row is None else shown(self.cipher, "delta", row[0])
 
     def numbers(self, session: int, before: int, limit: int) -> list[int]:
         """Return the numbers of up to `limit` versions below `before`, newest first."""
@@ -443,7 +527,8 @@ class Catalog:
 
     def set_label(self, session: int, number: int, label: bytes | None) -> None:
         """Write a version's label."""
-        self._db.execute("UPDATE versions SET label = ? WHERE id = ?", (label, version_id(session, number)))
+        told = hidden(self.cipher, "label", label)
+        self._db.execute("UPDATE versions SET label = ? WHERE id = ?", (told, version_id(session, number)))
 
     # ------------------------------------------------------------------
 
@@ -461,10 +546,10 @@ class Catalog:
             self._db.close()
 
 
-def _told(row: Any) -> str | None:
+def _told(value: bytes | None) -> str | None:
     """Return what somebody wrote about themselves, in one line; None if it is nothing that can be shown."""
     try:
-        text = from_blob(row[0]) if row is not None and isinstance(row[0], bytes) else ""
+        text = "" if value is None else from_blob(value)
     except UnicodeDecodeError:
         return None
     return "".join(character if character.isprintable() else "?" for character in text) or None

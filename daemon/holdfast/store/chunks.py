@@ -26,8 +26,9 @@ from .blobs import (
     compress,
     is_compressible,
 )
+from .cipher import CLEAR, Cipher
 from .errors import SaveFailed
-from .packs import ALIGNMENT, CHUNK_RECORD, CHUNK_SIZE, RAW, ZSTD, extent_header, record_header
+from .packs import ALIGNMENT, CHUNK_RECORD, CHUNK_SIZE, RAW, ZSTD, extent_header, make_record
 from .records import Buffer, Patch
 from .splicing import Before, Segment, encode_segments, splice
 
@@ -58,13 +59,16 @@ class ChunkWriter:
     Args:
         known: Which of these digests are in the store already.
         bulk: Takes what is too large to be written with the version.
+        cipher: How chunks are written.
 
     Attributes:
         rows: Digest and location of every chunk written to `bulk`.
         pending: Small chunks as (digest, header, payload, size, codec), to be appended with the version.
     """
 
-    def __init__(self, known: Callable[[Sequence[bytes]], Collection[bytes]], bulk: BulkPacks) -> None:
+    def __init__(
+        self, known: Callable[[Sequence[bytes]], Collection[bytes]], bulk: BulkPacks, cipher: Cipher = CLEAR
+    ) -> None:
         self.rows: list[tuple[bytes, Location]] = []
         self.pending: list[tuple[bytes, bytes, Buffer, int, int]] = []
         self.written = 0
@@ -72,6 +76,7 @@ class ChunkWriter:
         self._known = known
         self._bulk = bulk
         self._own: set[bytes] = set()
+        self._cipher = cipher
 
     def add_content(
         self,
@@ -161,6 +166,8 @@ class ChunkWriter:
             if found.lists is None:
                 raise SaveFailed("no_base", "What a large value was before was put together of others.")
             lists = [*found.lists]
+        if count == 1:
+            return BlobRef(patch.size, 0, parts[0])
         touched: dict[int, bytearray] = {}
         for index, digest in parts.items():
             number, at = divmod(index, FANOUT)
@@ -223,22 +230,23 @@ class ChunkWriter:
                 fresh.append(index)
         if not fresh:
             return
-        if window.nbytes < ALIGNED_MIN or is_compressible(window):
+        pays = window.nbytes < ALIGNED_MIN or is_compressible(window)
+        if pays or self._cipher.encrypts:  # what is encrypted cannot be mapped
             for index in fresh:
-                self._add_single(digests[index], window[index * CHUNK_SIZE : (index + 1) * CHUNK_SIZE])
+                self._add_single(digests[index], window[index * CHUNK_SIZE : (index + 1) * CHUNK_SIZE], pays)
             return
         for first, last in _runs(fresh):
             self._write_extent(window[first * CHUNK_SIZE : last * CHUNK_SIZE], digests[first:last])
 
-    def _add_single(self, digest: bytes, data: memoryview) -> None:
+    def _add_single(self, digest: bytes, data: memoryview, pays: bool) -> None:
         payload: Buffer = data
         codec = RAW
-        if data.nbytes >= COMPRESS_MIN:
+        if pays and data.nbytes >= COMPRESS_MIN:
             packed = compress(data)
             if len(packed) <= PAYS * data.nbytes:
                 payload, codec = packed, ZSTD
+        header, payload, codec = make_record(self._cipher, CHUNK_RECORD, codec, data.nbytes, digest, payload)
         stored = len(payload)
-        header = record_header(CHUNK_RECORD, codec, data.nbytes, stored, digest)
         self.pending.append((digest, header, payload, data.nbytes, codec))
         self._pending_size += len(header) + stored
         self.written += len(header) + stored

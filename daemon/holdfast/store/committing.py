@@ -63,7 +63,7 @@ class Committer:
         bulk = BulkWrites(core.bulk, core.bulk_lock)
         pin = core.pins.hold()
         try:
-            writer = ChunkWriter(pin.known, bulk)
+            writer = ChunkWriter(pin.known, bulk, core.packs.cipher)
             stored = []
             ends: dict[int, int] = {}
             for component in change.changed:
@@ -331,8 +331,8 @@ class Committer:
         text = dumps(meta)
         digest = blake3(text).digest()
         seal = core.seal.sign(b"version", digest)
-        record = version_record(VersionParts(core.seal.key_id, seal, text, delta))
-        opening = event_record(events) if events else b""
+        record = version_record(core.packs.cipher, VersionParts(core.seal.key_id, seal, text, delta))
+        opening = event_record(core.packs.cipher, events) if events else b""
         chunks = sum(len(header) + len(payload) for _, header, payload, _, _ in writer.pending)
         pack, offset = core.log.position(len(opening) + chunks + len(record))
         views: list[Buffer] = [opening]

@@ -9,7 +9,8 @@ from typing import NamedTuple
 from blake3 import blake3
 
 from .appending import write_error
-from .blobs import Location, unpack
+from .blobs import Location, reveal
+from .cipher import ENCRYPTED
 from .packs import (
     CHUNK_RECORD,
     CHUNK_SIZE,
@@ -24,6 +25,7 @@ from .packs import (
     damaged_pack,
     extent_header,
     flush,
+    make_record,
     pack_header,
     record_header,
     scan,
@@ -68,19 +70,21 @@ class PackCopy:
     """A new pack that is made of old ones. Nobody sees it before `finish`.
 
     Args:
-        packs: the files.
+        packs: the files that it becomes one of.
         number: its number, which nobody else uses.
         kind: `packs.LOG` or `packs.BULK`.
         order: the place of the first pack that it is made of in the order of the log.
+        source: the files that it is made of, if these are others; maybe encrypted otherwise.
 
     Raises:
         SaveFailed: it cannot be made.
     """
 
-    def __init__(self, packs: PackFolder, number: int, kind: int, order: int) -> None:
+    def __init__(self, packs: PackFolder, number: int, kind: int, order: int, source: PackFolder | None = None) -> None:
         self.number = number
         self.moves = Moves()
         self._packs = packs
+        self._source = packs if source is None else source
         self._path = packs.draft(number)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         try:
@@ -90,7 +94,7 @@ class PackCopy:
         self.end = 0
         self._queue: list[bytes] = []
         self._queued = 0
-        self._put([pack_header(kind, number, packs.store_id, order)])
+        self._put([pack_header(kind, number, packs.store_id, order, encrypted=packs.cipher.encrypts)])
 
     @property
     def position(self) -> int:
@@ -116,9 +120,9 @@ class PackCopy:
             Damaged: something needed is not what was written; the pack must stay as it is.
             SaveFailed: there is no room.
         """
-        fd, at, left = self._packs.fd(number), PACK_HEADER.size, 0
+        fd, at, left = self._source.fd(number), PACK_HEADER.size, 0
         found: set[int] = set()
-        for record in scan(fd, at, used):
+        for record in scan(fd, at, used, self._source.cipher):
             at = record.end
             if record.kind == EXTENT_RECORD:
                 yield from self._take_extent(number, record, needed, found)
@@ -134,25 +138,41 @@ class PackCopy:
                 yield
         self._flush()
         if at != used or not found.issuperset(needed.chunks):
-            raise damaged_pack(self._packs.path(number), "what lies in it cannot be followed to its end")
+            raise damaged_pack(self._source.path(number), "what lies in it cannot be followed to its end")
 
     def _take_record(self, number: int, record: Record, needed: Needed) -> None:
-        payload = self._packs.read(number, record.payload, record.stored)
-        content = unpack(payload, record.codec, record.size)
+        payload = self._source.read(number, record.payload, record.stored)
+        content = reveal(self._source.cipher, record.kind, record.codec, record.size, record.digest, payload)
         known = record.kind in (CHUNK_RECORD, VERSION_RECORD, LISTING_RECORD, EVENT_RECORD)
         if known and (content is None or blake3(content).digest() != record.digest):
-            raise damaged_pack(self._packs.path(number), "a part of it is not what was written")
+            raise damaged_pack(self._source.path(number), "a part of it is not what was written")
         offset = self.position
-        header = record_header(record.kind, record.codec, record.size, record.stored, record.digest)
-        self._put([header, payload])
+        place = self._put_record(record, payload)
         if record.kind == CHUNK_RECORD:
             digest, old = needed.chunks[record.payload]
-            new = Location(self.number, offset + len(header), record.stored, record.size, record.codec)
-            self.moves.chunks.append((digest, old, new))
+            self.moves.chunks.append((digest, old, place))
         elif record.kind == VERSION_RECORD:
             self.moves.versions.append((needed.versions[record.offset], self.number, offset))
         elif record.kind == LISTING_RECORD:
             self.moves.listings.append((needed.listings[record.offset], self.number, offset))
+
+    def _put_record(self, record: Record, stored: bytes) -> Location:
+        """Write a record, encrypted as the new pack has it; return where its payload lies."""
+        cipher, source = self._packs.cipher, self._source.cipher
+        codec, payload = record.codec, stored
+        if cipher is source:
+            (covered,) = cipher.cover((record.digest,))
+            header = record_header(record.kind, codec, record.size, record.stored, covered)
+        else:
+            packed = source.open(record.kind, codec, record.size, record.digest, stored)
+            if packed is None:  # of a kind that only a later Holdfast knows
+                raise damaged_pack(self._path, "a part of it is not what was written")
+            codec = codec & ~ENCRYPTED if source.encrypts else codec
+            made = make_record(cipher, record.kind, codec, record.size, record.digest, packed)
+            header, payload, codec = made[0], bytes(made[1]), made[2]
+        at = self.position + len(header)
+        self._put([header, payload])
+        return Location(self.number, at, len(payload), record.size, codec)
 
     def _take_extent(self, number: int, record: Record, needed: Needed, found: set[int]) -> Iterator[None]:
         """Copy the needed chunks of an extent, those that lay together together again, on page boundaries."""
@@ -168,16 +188,22 @@ class PackCopy:
                 run = []
 
     def _put_extent(self, number: int, run: Sequence[tuple[bytes, Location]]) -> Iterator[None]:
+        if self._packs.cipher.encrypts:  # what is encrypted cannot be mapped: each lies by itself
+            for digest, place in run:
+                data = self._whole(number, digest, place)
+                record = Record(CHUNK_RECORD, RAW, 0, 0, place.size, place.size, digest, ())
+                self.moves.chunks.append((digest, place, self._put_record(record, data)))
+                if self._queued >= STEP:
+                    self._flush()
+                    yield
+            return
         self._flush()
         size = sum(place.size for _, place in run)
         header = extent_header(self.position, [digest for digest, _ in run], size)
         offset = self.position + len(header)
         self._put([header])
         for digest, place in run:
-            data = self._packs.read(number, place.offset, place.stored)
-            if place.codec != RAW or blake3(data).digest() != digest:
-                raise damaged_pack(self._packs.path(number), "a part of it is not what was written")
-            self._put([data])
+            self._put([self._whole(number, digest, place)])
             self.moves.chunks.append((digest, place, Location(self.number, offset, place.size, place.size, RAW)))
             offset += place.size
             if self._queued >= STEP:
@@ -185,6 +211,12 @@ class PackCopy:
                 yield
         self._flush()
         yield
+
+    def _whole(self, number: int, digest: bytes, place: Location) -> bytes:
+        data = self._source.read(number, place.offset, place.stored)
+        if place.codec != RAW or blake3(data).digest() != digest:
+            raise damaged_pack(self._source.path(number), "a part of it is not what was written")
+        return data
 
     def finish(self) -> None:
         """Make it a pack, whole and on the disk.

@@ -93,6 +93,7 @@ class Core(Durability):
         self._unsynced: set[int] = set()
         self._events: list[dict[str, Any]] = []
         self._folder_lock = folder_lock
+        self._keeps_lock = False
         self._checkpointer: Checkpointer | None = None
         self._checkpoint_lock = threading.Lock()
         self._closed = False
@@ -144,7 +145,7 @@ class Core(Durability):
         with self.lock:
             self.require_current()
             self._settle()
-            catalog = Catalog(self.catalog.path)
+            catalog = Catalog(self.catalog.path, self.packs.cipher)
             self._views.append(catalog)
         try:
             yield Timeline(catalog, self.packs, self.reader, self.seal, self.trusts)
@@ -382,7 +383,7 @@ class Core(Durability):
 
     def _write_events(self) -> None:
         if self._events:
-            record = event_record(self._events)
+            record = event_record(self.packs.cipher, self._events)
             self.log.position(len(record))
             self.log.append([record])
 
@@ -398,6 +399,10 @@ class Core(Durability):
     def sealed(self, session: SessionRow) -> SessionRow:
         """Return the session with its position signed."""
         return session._replace(signer=self.seal.key_id, seal=self.seal.sign(*position(session)))
+
+    def keep_lock(self) -> None:
+        """The folder stays locked when this is closed: whoever locked it goes on with it."""
+        self._keeps_lock = True
 
     def close(self) -> None:
         """Write everything through and close; never raises for a folder that is gone."""
@@ -415,7 +420,8 @@ class Core(Durability):
             self._close_views()
             self.catalog.close()
             self.packs.close()
-            self._folder_lock.release()
+            if not self._keeps_lock:
+                self._folder_lock.release()
 
 
 def describe(session: SessionRow) -> dict[str, Any]:

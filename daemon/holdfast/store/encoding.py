@@ -18,8 +18,9 @@ from blake3 import blake3
 
 from holdfast.quick_json import dumps
 
-from .blobs import BlobRef, compress, decode_refs, unpack
-from .packs import EVENT_RECORD, LISTING_RECORD, MAX_RECORD, RAW, VERSION_RECORD, ZSTD, record_header
+from .blobs import BlobRef, compress, decode_refs, reveal
+from .cipher import ENCRYPTED, Cipher
+from .packs import EVENT_RECORD, LISTING_RECORD, MAX_RECORD, RAW, VERSION_RECORD, ZSTD, Record, make_record
 from .records import Buffer, Change, ComponentEntry, VersionRecord
 from .rows import UUID_SIZE
 
@@ -224,52 +225,59 @@ def _are_texts(value: object) -> bool:
 # ---------------------------------------------------------------------------------------------- log records
 
 
-def version_record(parts: VersionParts) -> bytes:
+def version_record(cipher: Cipher, parts: VersionParts) -> bytes:
     """Return a version's record for the log."""
     head = VERSION_HEAD.pack(parts.signer, parts.seal, len(parts.meta))
-    return _record(VERSION_RECORD, b"".join((head, parts.meta, parts.delta)))
+    return _record(cipher, VERSION_RECORD, b"".join((head, parts.meta, parts.delta)))
 
 
-def listing_record(parts: VersionParts) -> bytes:
+def listing_record(cipher: Cipher, parts: VersionParts) -> bytes:
     """Return the record of a complete listing that was made of a version later, so that those before it may go."""
     head = VERSION_HEAD.pack(parts.signer, parts.seal, len(parts.meta))
-    return _record(LISTING_RECORD, b"".join((head, parts.meta, parts.delta)))
+    return _record(cipher, LISTING_RECORD, b"".join((head, parts.meta, parts.delta)))
 
 
-def event_record(events: list[dict[str, Any]]) -> bytes:
+def event_record(cipher: Cipher, events: list[dict[str, Any]]) -> bytes:
     """Return the record of what befell sessions at one stroke: their places, their heads, a label."""
-    return _record(EVENT_RECORD, dumps(events))
+    return _record(cipher, EVENT_RECORD, dumps(events))
 
 
-def _record(kind: int, payload: bytes) -> bytes:
+def _record(cipher: Cipher, kind: int, payload: bytes) -> bytes:
     digest, size, codec = blake3(payload).digest(), len(payload), RAW
     if size >= _RECORD_COMPRESS_MIN:
         packed = compress(payload)
         if len(packed) < size:
             payload, codec = packed, ZSTD
-    return record_header(kind, codec, size, len(payload), digest) + payload
+    header, stored, _ = make_record(cipher, kind, codec, size, digest, payload)
+    return b"".join((header, stored))
 
 
-def open_payload(stored: bytes, codec: int, size: int, digest: bytes) -> bytes | None:
+def open_payload(cipher: Cipher, record: Record, stored: bytes) -> bytes | None:
     """Return a log record's payload, None if it is not what was written."""
-    if size > MAX_RECORD:
+    if record.size > MAX_RECORD:
         return None
-    payload = unpack(stored, codec, size)
-    return payload if payload is not None and blake3(payload).digest() == digest else None
+    payload = reveal(cipher, record.kind, record.codec, record.size, record.digest, stored)
+    return payload if payload is not None and blake3(payload).digest() == record.digest else None
 
 
-def beginning(stored: bytes, codec: int, most: int) -> VersionParts:
+def beginning(cipher: Cipher, record: Record, read: Callable[[int], bytes], most: int) -> VersionParts:
     """Take the payload of a version's record, or of a listing's, apart up to its metadata; the delta may be cut off.
 
     Args:
-        stored: the payload, or its beginning.
-        codec: in which it is kept.
-        most: bytes that are unpacked at most.
+        cipher: the store's.
+        record: the record.
+        read: returns so many bytes from the beginning of its payload.
+        most: bytes that are unpacked at most, and read, unless it is encrypted: then only all of it can be read.
 
     Raises:
         ValueError: it is not one, or its metadata are longer.
     """
-    if codec == ZSTD:
+    stored = read(record.stored if cipher.encrypts else min(record.stored, most))
+    packed = cipher.open(record.kind, record.codec, record.size, record.digest, stored)
+    if packed is None:
+        raise ValueError("it cannot be decrypted")
+    stored = packed[:most]
+    if record.codec & ~ENCRYPTED == ZSTD:
         try:
             with zstandard.ZstdDecompressor().stream_reader(stored) as reader:
                 stored = reader.read(most)

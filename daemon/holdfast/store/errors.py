@@ -24,7 +24,7 @@ class StoreUnavailable(StoreError):
     """The state folder cannot be used as it is; nothing in it was changed.
 
     Kinds: ``absent``, ``not_a_folder``, ``symlink``, ``unwritable``, ``foreign``, ``newer``, ``damaged``, ``in_use``,
-    ``gone``, ``closed``, ``key``, ``io``.
+    ``gone``, ``closed``, ``key``, ``locked``, ``io``.
     """
 
 

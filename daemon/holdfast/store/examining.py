@@ -60,7 +60,7 @@ class Examiner:
         self._describe = describe
         self._write = write
         self._keys = keys
-        self._packs = LenientPacks(core.packs.folder, core.packs.store_id)
+        self._packs = LenientPacks(core.packs.folder, core.packs.store_id, core.packs.cipher)
         self._inventory = Inventory(self._packs, core.timeline.is_sealed)
         self._holdings = Holdings(core, self._packs, self._inventory)
         self._trash = Trash(folder)
@@ -124,7 +124,7 @@ class Examiner:
         self._contents(chosen)
         yield
         for session in chosen:
-            if session.trashed is None:
+            if session.trashed is None and not core.packs.cipher.encrypts:
                 self._metadata(from_blob(session.key))
                 yield
         self._strays()
@@ -160,7 +160,7 @@ class Examiner:
                 "pack",
                 path.name,
                 "The header of this file is damaged. Repair writes it anew; what is in the file stays as it is.",
-                partial(mending.restore_header, path, number, kind, packs.store_id),
+                partial(mending.restore_header, path, number, kind, packs.store_id, encrypted=packs.cipher.encrypts),
             )
         return number
 

@@ -22,7 +22,19 @@ TRASH_NAME = "trash"
 _JOURNAL_MAGIC = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
 PATIENCE = 0.5
 """Seconds to wait for the lock: a daemon that was just killed holds it until the system has cleared it away."""
-_OURS = (CATALOG_NAME, PACKS_NAME, SESSIONS_NAME, LOCK_NAME, TRASH_NAME, ".gitignore", "daemon", "logs")
+_OURS = (
+    CATALOG_NAME,
+    PACKS_NAME,
+    SESSIONS_NAME,
+    LOCK_NAME,
+    TRASH_NAME,
+    ".gitignore",
+    "daemon",
+    "logs",
+    "encryption.json",
+    "converting",
+    "converted",
+)
 """What may lie in a folder without a catalog that we still take for ours; others' folders are left alone."""
 
 

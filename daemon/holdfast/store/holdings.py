@@ -13,7 +13,6 @@ from .encoding import decode_delta, field_refs
 from .errors import UNREADABLE, StoreError
 from .findings import LenientPacks
 from .inventory import Inventory
-from .packs import CHUNK_SIZE
 from .reading import ChunkReader
 from .records import ComponentEntry
 from .rows import SessionRow, from_blob
@@ -62,8 +61,6 @@ class Holdings:
     def reads(self, digest: bytes, place: Location) -> bool:
         """Whether a chunk lies where it is said to lie."""
         try:
-            if not (0 < place.size <= CHUNK_SIZE and 0 < place.stored <= CHUNK_SIZE and place.offset > 0):
-                return False
             return self.reader.holds(digest, place)
         except (StoreError, *UNREADABLE):
             return False

@@ -6,11 +6,12 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 from blake3 import blake3
 
-from .blobs import Location, unpack
+from .blobs import Location, reveal_chunk
 from .encoding import VersionParts, beginning, is_event, open_payload, split_version
 from .errors import UNREADABLE
 from .packs import (
@@ -103,7 +104,7 @@ class Inventory:
             at, used = PACK_HEADER.size, min(used, os.fstat(fd).st_size)
             self.bytes += min(at, used)
             while at < used:
-                for record in scan(fd, at, used):
+                for record in scan(fd, at, used, self._packs.cipher):
                     yield from self._record(fd, number, order, record)
                     self.bytes += record.end - at
                     at = record.end
@@ -138,7 +139,7 @@ class Inventory:
             payload = None
             if max(record.size, record.stored) <= UNSEALED_RECORD or self._begins_sealed(fd, record):
                 stored = read_at(fd, record.payload, record.stored)
-                payload = open_payload(stored, record.codec, record.size, record.digest)
+                payload = open_payload(self._packs.cipher, record, stored)
             if payload is None or not self._note((order, number, record.offset), record.kind, payload):
                 self._damaged(LOG, order, number, record.offset, record.end)
             yield
@@ -146,16 +147,15 @@ class Inventory:
     def _begins_sealed(self, fd: int, record: Record) -> bool:
         """Whether a large record holds something that is the user's own, told from its beginning."""
         try:
-            begin = read_at(fd, record.payload, min(record.stored, UNSEALED_META))
-            return self._is_sealed(beginning(begin, record.codec, UNSEALED_META))
+            read = partial(read_at, fd, record.payload)
+            return self._is_sealed(beginning(self._packs.cipher, record, read, UNSEALED_META))
         except ValueError:
             return False
 
     def _chunk(self, fd: int, digest: bytes, place: Location) -> None:
-        if not 0 < place.size <= CHUNK_SIZE or not 0 < place.stored <= CHUNK_SIZE:
+        if not place.is_possible:
             return
-        data = unpack(read_at(fd, place.offset, place.stored), place.codec, place.size)
-        if data is not None and blake3(data).digest() == digest:
+        if reveal_chunk(self._packs.cipher, place, digest, read_at(fd, place.offset, place.stored)) is not None:
             self.chunks[digest] = place
 
     def _note(self, at: tuple[int, int, int], kind: int, payload: bytes) -> bool:

@@ -10,9 +10,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
-from blake3 import blake3
-
-from .blobs import INLINE, BlobRef, Location, unpack
+from .blobs import INLINE, BlobRef, Location, reveal_chunk
+from .cipher import CLEAR, Cipher
 from .packs import CHUNK_SIZE, RAW, PackFolder, damaged_pack, read_at
 from .reading import ChunkReader, damaged_content
 
@@ -116,6 +115,7 @@ class OpenPacks:
 
     files: dict[int, tuple[Path, int]] = field(default_factory=dict)
     """By number, path and descriptor."""
+    cipher: Cipher = CLEAR
 
     def hold(self, packs: PackFolder, numbers: Sequence[int]) -> None:
         """Open packs.
@@ -123,6 +123,7 @@ class OpenPacks:
         Raises:
             Damaged: one is not there, or is not what it was.
         """
+        self.cipher = packs.cipher
         for number in numbers:
             if number not in self.files:
                 try:
@@ -140,16 +141,16 @@ class OpenPacks:
         if place.pack not in self.files:
             raise damaged_content(what, "nobody was expected to ask for it any more")
         path, descriptor = self.files[place.pack]
-        if not (0 < place.stored <= CHUNK_SIZE and 0 < place.size <= CHUNK_SIZE):
+        if not place.is_possible:
             raise damaged_content(what, "a part of it is not what was written")
         try:
             data = read_at(descriptor, place.offset, place.stored)
         except OSError as error:
             raise damaged_content(what, damaged_pack(path, error.strerror or str(error)).message) from error
-        unpacked = unpack(data, place.codec, place.size)
-        if unpacked is None or blake3(unpacked).digest() != piece.digest:
+        chunk = reveal_chunk(self.cipher, place, piece.digest, data)
+        if chunk is None:
             raise damaged_content(what, "a part of it is not what was written")
-        return unpacked
+        return chunk
 
     def close(self) -> None:
         """Let go of the packs."""

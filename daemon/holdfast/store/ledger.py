@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from .blobs import Location
+from .cipher import CLEAR, Cipher
 from .failures import translated
-from .rows import VersionRow, to_blob, version_id
+from .rows import VersionRow, shown, to_blob, version_id
+
+Row = TypeVar("Row", bound=tuple[Any, ...])
 
 _LISTING = "SELECT id, pack, offset, signer, seal, meta, delta FROM listings "
 
@@ -27,6 +30,14 @@ class ListingRow(NamedTuple):
     seal: bytes
     meta: bytes
     delta: bytes
+
+
+def listing_row(row: Sequence[Any], cipher: Cipher) -> ListingRow:
+    """Return a listing's row, with nothing in place of what cannot be read."""
+    identity, pack, offset = (part if isinstance(part, int) else 0 for part in row[:3])
+    signer, seal = (part if isinstance(part, bytes) else b"" for part in row[3:5])
+    meta, delta = shown(cipher, "listing meta", row[5]), shown(cipher, "listing delta", row[6])
+    return ListingRow(identity, pack, offset, signer, seal, meta or b"", delta or b"")
 
 
 class Gap(NamedTuple):
@@ -49,7 +60,8 @@ class VersionStub(NamedTuple):
 class HistoryTables:
     """Listings and gaps, and pages of rows."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, cipher: Cipher = CLEAR) -> None:
+        self.cipher = cipher
         self._db = db
 
     # ------------------------------------------------------------------ listings made later
@@ -66,14 +78,14 @@ class HistoryTables:
         rows = self._all(f"{_LISTING} WHERE id = ?", (version_id(session, number),))
         if not rows:
             return None
-        row = rows[0]
-        clean = [part if isinstance(part, bytes) else b"" for part in row[3:]]
-        identity, pack, offset = (part if isinstance(part, int) else 0 for part in row[:3])
-        return ListingRow(identity, pack, offset, *clean)
+        return listing_row(rows[0], self.cipher)
 
     def add_listing(self, row: ListingRow) -> None:
         """Note a version's own listing."""
-        self._db.execute("INSERT OR REPLACE INTO listings VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        told = row._replace(
+            meta=self.cipher.hide("listing meta", row.meta), delta=self.cipher.hide("listing delta", row.delta)
+        )
+        self._db.execute("INSERT OR REPLACE INTO listings VALUES (?, ?, ?, ?, ?, ?, ?)", told)
 
     def remove_listing(self, identity: int) -> None:
         """Forget a version's own listing."""
@@ -120,9 +132,10 @@ class HistoryTables:
             place = version_id(session, first), version_id(session, last)
             self._db.execute("DELETE FROM versions WHERE id BETWEEN ? AND ?", place)
             self._db.execute("DELETE FROM listings WHERE id BETWEEN ? AND ?", place)
-            self._note_gap(session, first, last, at)
+            self.note_gap(session, first, last, at)
 
-    def _note_gap(self, session: int, first: int, last: int, at: str) -> None:
+    def note_gap(self, session: int, first: int, last: int, at: str) -> None:
+        """Note that versions were removed, all between these two."""
         # What touches it becomes one with it: rows stay few however long a session lives.
         low, high = version_id(session, 0), version_id(session + 1, 0)
         touching = self._db.execute(
@@ -162,12 +175,16 @@ class HistoryTables:
     def chunks(self, size: int) -> Iterator[list[tuple[bytes, Location]]]:
         """Yield all chunks in the order of their digests, so many at a time."""
         for page in self._pages("SELECT * FROM chunks WHERE digest > ? ORDER BY digest LIMIT ?", b"", size):
-            yield [(digest, Location(*place)) for digest, *place in page]
+            yield self._chunks(page)
 
     def chunks_behind(self, pack: int, start: int) -> list[tuple[bytes, Location]]:
         """Return the chunks of a pack that lie behind a place. Reads all places: for recoveries only."""
         rows = self._all("SELECT * FROM chunks WHERE pack = ? AND offset >= ?", (pack, start))
-        return [(digest, Location(*place)) for digest, *place in rows]
+        return self._chunks(rows)
+
+    def _chunks(self, rows: Sequence[Any]) -> list[tuple[bytes, Location]]:
+        digests = self.cipher.uncover([row[0] for row in rows])
+        return [(digest, Location(*place)) for digest, (_, *place) in zip(digests, rows, strict=True)]
 
     def places(self, table: str, size: int) -> Iterator[list[tuple[int, int, int]]]:
         """Yield (id, pack, offset) of the rows of `versions` or `listings` in the order of ids, so many at a time."""
@@ -191,14 +208,18 @@ class HistoryTables:
         self._db.executemany(
             "UPDATE chunks SET pack = ?, offset = ?, stored = ?, size = ?, codec = ?"
             " WHERE digest = ? AND pack = ? AND offset = ?",
-            ((*new, digest, old.pack, old.offset) for digest, old, new in moves),
+            ((*new, covered, old.pack, old.offset) for covered, (_, old, new) in self._covered(moves)),
         )
+
+    def _covered(self, rows: Sequence[Row]) -> Iterator[tuple[bytes, Row]]:
+        """Yield rows, each with the digest that it begins with as it is written."""
+        return zip(self.cipher.cover([row[0] for row in rows]), rows, strict=True)
 
     def remove_chunks(self, gone: Sequence[tuple[bytes, Location]]) -> None:
         """Forget chunks, unless these were stored anew meanwhile."""
         self._db.executemany(
             "DELETE FROM chunks WHERE digest = ? AND pack = ? AND offset = ?",
-            ((digest, place.pack, place.offset) for digest, place in gone),
+            ((covered, place.pack, place.offset) for covered, (_, place) in self._covered(gone)),
         )
 
     def move_records(self, table: str, moves: Sequence[tuple[int, int, int]]) -> None:

@@ -21,11 +21,9 @@ from .encoding import VersionParts, decode_delta, encode_delta, listing_record, 
 from .ledger import ListingRow
 from .packs import (
     CHUNK_RECORD,
-    COPY_FORMAT,
     EXTENT_RECORD,
     LISTING_RECORD,
     LOG,
-    PACK_FORMAT,
     PACK_HEADER,
     VERSION_RECORD,
     open_plain,
@@ -45,7 +43,7 @@ PARTIAL = "incomplete: what it builds on is lost"
 # ---------------------------------------------------------------------------------------------- packs
 
 
-def header_for(path: Path, number: int, kind: int, store_id: bytes) -> bytes:
+def header_for(path: Path, number: int, kind: int, store_id: bytes, *, encrypted: bool) -> bytes:
     """Return the header that a pack had: of those that are possible, the one most like the bytes that are there."""
     fd = open_plain(path, os.O_RDONLY)
     try:
@@ -53,8 +51,8 @@ def header_for(path: Path, number: int, kind: int, store_id: bytes) -> bytes:
     finally:
         os.close(fd)
     kinds = [kind] if kind else [1, 2]
-    candidates = [pack_header(each, number, store_id) for each in kinds]
-    candidates += [pack_header(each, number, store_id, order) for each in kinds for order in range(1, number)]
+    orders = range(number)  # 0: it is no copy
+    candidates = [pack_header(each, number, store_id, at, encrypted=encrypted) for each in kinds for at in orders]
     return max(candidates, key=lambda head: sum(a == b for a, b in zip(head, damaged, strict=False)))
 
 
@@ -69,14 +67,20 @@ def holds_records(path: Path) -> int:
     return 0 if not kinds else LOG if kinds - {CHUNK_RECORD, EXTENT_RECORD} else 2
 
 
-def restore_header(path: Path, number: int, kind: int, store_id: bytes) -> None:
+def restore_header(path: Path, number: int, kind: int, store_id: bytes, *, encrypted: bool) -> None:
     """Write a pack's header anew; its records stay as they are.
+
+    Args:
+        path: the pack.
+        number: its number.
+        kind: of pack; 0: not known.
+        store_id: whose it is.
+        encrypted: whether that store is.
 
     Raises:
         OSError: it could not be written.
     """
-    header = header_for(path, number, kind, store_id)
-    assert header[8:10] in (PACK_FORMAT.to_bytes(2, "little"), COPY_FORMAT.to_bytes(2, "little"))
+    header = header_for(path, number, kind, store_id, encrypted=encrypted)
     fd = open_plain(path, os.O_RDWR)
     try:
         write_at(fd, [header], 0)
@@ -126,7 +130,7 @@ def rewrite_version(core: Core, uuid: bytes, number: int, places: Sequence[tuple
             if session is None:
                 session = core.catalog.add_session(uuid, to_blob(f"unnamed-{uuid.hex()[:8]}"))
             before = core.catalog.version(session.id, number)
-            end = offset + len(version_record(parts))
+            end = offset + len(version_record(core.packs.cipher, parts))
             row = version_row_of(core.catalog, session, json.loads(parts.meta), parts, (pack, offset, end))
             if before is not None:
                 row = row._replace(label=before.label)
@@ -152,7 +156,7 @@ def append_version(core: Core, uuid: bytes, number: int) -> None:
         delta = None if session is None else core.catalog.delta(session.id, number)
         if session is None or row is None or delta is None:
             return
-        record = version_record(VersionParts(row.signer, row.seal, row.meta, delta))
+        record = version_record(core.packs.cipher, VersionParts(row.signer, row.seal, row.meta, delta))
         pack, offset = core.log.position(len(record))
         core.log.append([record])
         core.catalog.history.move_records("versions", [(row.id, pack, offset)])
@@ -164,7 +168,7 @@ def append_version(core: Core, uuid: bytes, number: int) -> None:
 def append_listing(core: Core, row: ListingRow) -> None:
     """Write a listing to the log again, whose record there is damaged."""
     with core.writing():
-        record = listing_record(VersionParts(row.signer, row.seal, row.meta, row.delta))
+        record = listing_record(core.packs.cipher, VersionParts(row.signer, row.seal, row.meta, row.delta))
         pack, offset = core.log.position(len(record))
         core.log.append([record])
         core.catalog.history.move_records("listings", [(row.id, pack, offset)])
@@ -253,7 +257,7 @@ def list_alone(core: Core, uuid: bytes, number: int) -> None:
             }
         )
         seal = core.seal.sign(b"listing", blake3(meta).digest())
-        record = listing_record(VersionParts(core.seal.key_id, seal, meta, delta))
+        record = listing_record(core.packs.cipher, VersionParts(core.seal.key_id, seal, meta, delta))
         pack, offset = core.log.position(len(record))
         core.log.append([record])
         place = version_id(session.id, number), pack, offset

@@ -10,13 +10,17 @@ from pathlib import Path
 
 from .aftermath import boot_id, forget_what_never_arrived
 from .appending import PackAppender
-from .catalog import APPLICATION_ID, CATALOG_NAME, FORMAT, Catalog, peek
+from .catalog import APPLICATION_ID, CATALOG_NAME, ENCRYPTED_FORMAT, Catalog, peek
+from .cipher import CLEAR, Cipher, Encrypting
 from .compacting import remove_retired
+from .converting import commit as commit_conversion
+from .converting import convert, problem_of, take_place
 from .core import Core, now
 from .errors import Damaged, StoreError, StoreUnavailable
 from .folder import PACKS_NAME, FolderLock, furnish, prepare
+from .keyslots import NONE, Encryption, read_envelope, write_envelope
 from .packs import BULK, LOG, PackFolder
-from .recovery import Recovery, store_id_of
+from .recovery import Recovery, told_by_packs
 from .seal import Seal
 from .trusts import Trusts
 
@@ -24,43 +28,163 @@ _MAYBE_UNSYNCED = 64
 """Packs that a daemon which was killed may have written in the second since it last had all of them on the disk."""
 
 
-def open_core(
-    folder: Path, key: bytes, *, create: bool, trusts: Path | None = None, within: Path | None = None
-) -> Core:
-    """Open a state folder.
+class Opener:
+    """How a state folder is opened.
 
-    Raises:
-        StoreUnavailable: it cannot be used as it is.
+    Args:
+        folder: the state folder.
+        key: the user's key.
+        trusts: where it is noted what the user said of the state of others.
+        within: the state folder, if this is one inside of it.
+        encryption: what opens it if it is encrypted; also says whether it is to be.
     """
-    prepare(folder, create=create, within=within)
-    # Nothing is written, not even the lock, before the folder is known to be ours.
-    _require_ours(folder)
-    with contextlib.ExitStack() as undo:
-        lock = FolderLock(folder)
-        undo.callback(lock.release)
-        furnish(folder)
-        catalog = Catalog(folder / CATALOG_NAME)
-        undo.callback(catalog.close)
+
+    def __init__(
+        self,
+        folder: Path,
+        key: bytes,
+        *,
+        trusts: Path | None = None,
+        within: Path | None = None,
+        encryption: Encryption | None = None,
+    ) -> None:
+        self._folder = folder
+        self._key = key
+        self._trusts = trusts
+        self._within = within
+        self._encryption = encryption or Encryption()
+
+    def open(self, *, create: bool) -> Core:
+        """Open it; encrypt it before, if it is to be and is not.
+
+        Raises:
+            StoreUnavailable: it cannot be used as it is.
+        """
+        prepare(self._folder, create=create, within=self._within)
+        # Nothing is written, not even the lock, before the folder is known to be ours.
+        _require_ours(self._folder)
+        with contextlib.ExitStack() as undo:
+            lock = FolderLock(self._folder)
+            undo.callback(lock.release)
+            take_place(self._folder)
+            furnish(self._folder)
+            core = self._open(lock)
+            if self._is_wanted and not core.packs.cipher.encrypts:
+                envelope, data_key = self._new_envelope()
+                core = self._convert(core, lock, envelope, Encrypting(data_key, core.packs.store_id))
+            undo.pop_all()
+            return core
+
+    def decrypt(self) -> Core:
+        """Open it, no longer encrypted.
+
+        Raises:
+            StoreUnavailable: it cannot be opened, or not be written anew. Nothing was changed.
+        """
+        prepare(self._folder, create=False, within=self._within)
+        _require_ours(self._folder)
+        with contextlib.ExitStack() as undo:
+            lock = FolderLock(self._folder)
+            undo.callback(lock.release)
+            take_place(self._folder)
+            core = self._open(lock)
+            if core.packs.cipher.encrypts:
+                core = self._convert(core, lock, None, CLEAR)
+            undo.pop_all()
+            return core
+
+    @property
+    def _is_wanted(self) -> bool:
+        """Whether a store that is not encrypted is to be: what lies in an encrypted folder always is."""
+        return self._encryption.wanted != NONE or self._outer_envelope() is not None
+
+    def _outer_envelope(self) -> bytes | None:
+        return None if self._within is None else read_envelope(self._within)
+
+    def _new_envelope(self) -> tuple[bytes, bytes]:
+        """Return what holds the key of a store that is to be encrypted, and the key: that of the folder it lies in."""
+        outer = self._outer_envelope()
+        if outer is None:
+            return self._encryption.make(self._folder)
+        return outer, self._encryption.unlock(outer, self._folder)
+
+    def _convert(self, core: Core, lock: FolderLock, envelope: bytes | None, cipher: Cipher) -> Core:
         try:
-            missing = _identify(folder, catalog)
-            catalog.prepare()
-            if missing:
-                found = store_id_of(folder / PACKS_NAME)
-                catalog.create(found or secrets.token_bytes(16), now(), rebuilding=found is not None)
-            store_id = catalog.meta("store_id")
-        except StoreError as error:
-            raise _unavailable(error) from error
-        if store_id is None or len(store_id) != 16:
-            raise _damaged(folder, "it does not say which store it belongs to")
-        packs = PackFolder(folder / PACKS_NAME, store_id)
-        undo.callback(packs.close)
-        core = Core(catalog, packs, Seal(key), lock, Trusts(trusts))
-        try:
-            _set_up(core)
-        except StoreError as error:
-            raise _unavailable(error) from error
-        undo.pop_all()
-        return core
+            try:
+                core.settle()
+                convert(core, self._folder, cipher, envelope)
+            finally:
+                core.keep_lock()
+                core.close()
+            commit_conversion(self._folder)
+        except (StoreError, OSError) as error:
+            raise problem_of(error) from error
+        take_place(self._folder)
+        return self._open(lock)
+
+    def _open(self, lock: FolderLock) -> Core:
+        with contextlib.ExitStack() as undo:
+            catalog = Catalog(self._folder / CATALOG_NAME)
+            undo.callback(catalog.close)
+            try:
+                form = _identify(self._folder, catalog)
+                told = told_by_packs(self._folder / PACKS_NAME) if form is None else None
+                if form is not None:
+                    encrypted = form == ENCRYPTED_FORMAT
+                else:
+                    encrypted = self._is_wanted if told is None else told.is_encrypted
+                store_id = secrets.token_bytes(16) if told is None else told.store_id
+                if form is not None:
+                    store_id = catalog.meta("store_id") or b""
+                if len(store_id) != 16:
+                    raise _damaged(self._folder, "it does not say which store it belongs to")
+                envelope, cipher = None, CLEAR
+                if encrypted:
+                    envelope, data_key = self._envelope(catalog, is_new=form is None and told is None)
+                    cipher = Encrypting(data_key, store_id)
+                catalog.use(cipher)
+                catalog.prepare()
+                if form is None:
+                    catalog.create(store_id, now(), rebuilding=told is not None)
+                else:
+                    catalog.upgrade(form)
+            except StoreError as error:
+                raise _unavailable(error) from error
+            packs = PackFolder(self._folder / PACKS_NAME, store_id, cipher)
+            undo.callback(packs.close)
+            core = Core(catalog, packs, Seal(self._key), lock, Trusts(self._trusts))
+            try:
+                _set_up(core, envelope)
+            except StoreError as error:
+                raise _unavailable(error) from error
+            undo.pop_all()
+            return core
+
+    def _envelope(self, catalog: Catalog, *, is_new: bool) -> tuple[bytes, bytes]:
+        """Return what holds the store's key, and the key.
+
+        Raises:
+            StoreUnavailable: it is lost, or cannot be opened.
+        """
+        found = read_envelope(self._folder)
+        if is_new:
+            envelope, data_key = self._new_envelope()
+        else:
+            copy = None if catalog.identity()[2] else catalog.envelope()
+            try:
+                envelope = found or copy or b""
+                data_key = self._encryption.unlock(envelope, self._folder)
+            except StoreUnavailable as error:
+                if error.kind != "damaged" or copy is None or copy == envelope:
+                    raise
+                envelope = copy
+                data_key = self._encryption.unlock(copy, self._folder)
+        if found != envelope:
+            try:
+                write_envelope(self._folder, envelope)
+            except OSError as error:
+                raise problem_of(error) from error
+        return envelope, data_key
 
 
 def _require_ours(folder: Path) -> None:
@@ -73,37 +197,36 @@ def _require_ours(folder: Path) -> None:
     except Damaged as error:
         raise _damaged(folder, "it is not a database") from error
     if seen is not None and not seen[1] and seen[0] != APPLICATION_ID:
-        if store_id_of(folder / PACKS_NAME) is not None:
+        if told_by_packs(folder / PACKS_NAME) is not None:
             raise _damaged(folder, "it does not say any more that it is one")
         raise _foreign(folder)
 
 
-def _identify(folder: Path, catalog: Catalog) -> bool:
-    """Return whether the catalog has yet to be made.
+def _identify(folder: Path, catalog: Catalog) -> int | None:
+    """Return the catalog's format; None if it has yet to be made.
 
     Raises:
         StoreUnavailable: it is another program's, a newer Holdfast's, or not what it should be.
     """
     application, form, empty = catalog.identity()
     if empty and application in (0, APPLICATION_ID):
-        return True
+        return None
     if application != APPLICATION_ID:
         raise _foreign(folder)
     if catalog.is_misnumbered(form):
         raise _damaged(folder, "it says two different things about its format")
-    if form > FORMAT:
+    if form > ENCRYPTED_FORMAT:
         raise StoreUnavailable(
             "newer",
-            f"The state in {folder} was saved by a newer Holdfast (format {form}; this one knows {FORMAT}). Nothing in "
-            f"it was changed. Update Holdfast, or set stateFolder to another place.",
+            f"The state in {folder} was saved by a newer Holdfast (format {form}; this one knows {ENCRYPTED_FORMAT}). "
+            f"Nothing in it was changed. Update Holdfast, or set stateFolder to another place.",
         )
     if not catalog.check_schema(form):
         raise _damaged(folder, "its tables are not those of a Holdfast catalog")
-    catalog.upgrade(form)
-    return False
+    return form
 
 
-def _set_up(core: Core) -> None:
+def _set_up(core: Core, envelope: bytes | None) -> None:
     core.packs.clear_drafts()
     _clear_unbegun(core)
     recovery = Recovery(core, rebuild=core.catalog.meta("rebuilding") is not None)
@@ -114,6 +237,8 @@ def _set_up(core: Core) -> None:
     with core.writing():
         core.catalog.note_signer(core.seal.key_id, _me(), now(), str(core.packs.folder.parent.absolute()))
         core.catalog.note_format()
+        if envelope is not None and core.catalog.envelope() != envelope:
+            core.catalog.note_envelope(envelope)
         core.catalog.rebuilt()
     _resume(core.log, LOG, core, recovery)
     _resume(core.bulk, BULK, core, recovery)

@@ -20,13 +20,14 @@ from typing import NamedTuple
 
 from blake3 import blake3
 
+from .cipher import CLEAR, ENCRYPTED, OVERHEAD, Cipher
 from .errors import Damaged, StoreUnavailable
 from .records import Buffer
 
 PACK_MAGIC = b"HOLDPACK"
-PACK_FORMAT, COPY_FORMAT = 1, 2
+PACK_FORMAT, COPY_FORMAT, ENCRYPTED_FORMAT = 1, 2, 3
 """Packs as they are written to, and those that a compaction made of others: a reader that does not know these would
-take their records for younger than they are."""
+take their records for younger than they are. And those of an encrypted store, be they either."""
 PACK_HEADER = struct.Struct("<8sHHI16sI12x16s")
 """Magic, format, kind, number, store id, place in the order of the log, reserved, first half of the BLAKE3 of what
 precedes."""
@@ -96,6 +97,7 @@ class PackHeader(NamedTuple):
     """A compaction made it of other packs."""
     order: int
     """Where its records come among those of the log packs: the number of the first one it was made of, or its own."""
+    is_encrypted: bool = False
 
 
 def open_plain(path: Path, flags: int) -> int:
@@ -115,6 +117,26 @@ def record_header(kind: int, codec: int, size: int, stored: int, digest: bytes, 
     """Return a record's header with its checksum."""
     head = RECORD_HEADER.pack(RECORD_MAGIC, kind, codec, pad, count, size, stored, digest, 0)[:-4]
     return head + zlib.crc32(head).to_bytes(4, "little")
+
+
+def make_record(
+    cipher: Cipher, kind: int, codec: int, size: int, digest: bytes, payload: Buffer
+) -> tuple[bytes, Buffer, int]:
+    """Return a record as it is written: its header, its payload, and that one's codec.
+
+    Args:
+        cipher: the store's.
+        kind: what it is.
+        codec: `RAW` or `ZSTD`.
+        size: of the payload, uncompressed.
+        digest: the same.
+        payload: what is to be written.
+    """
+    if cipher.encrypts:
+        codec |= ENCRYPTED
+        payload = cipher.close(kind, codec, size, digest, payload)
+    (covered,) = cipher.cover((digest,))
+    return record_header(kind, codec, size, memoryview(payload).nbytes, covered), payload, codec
 
 
 def extent_header(offset: int, digests: Sequence[bytes], size: int) -> bytes:
@@ -154,11 +176,18 @@ def write_at(fd: int, views: Sequence[Buffer], offset: int) -> int:
 
 
 class PackFolder:
-    """The pack files of one store. Opening and numbering; what lies in them is the business of others."""
+    """The pack files of one store. Opening and numbering; what lies in them is the business of others.
 
-    def __init__(self, folder: Path, store_id: bytes) -> None:
+    Args:
+        folder: where they are.
+        store_id: which store's.
+        cipher: how what lies in them is written.
+    """
+
+    def __init__(self, folder: Path, store_id: bytes, cipher: Cipher = CLEAR) -> None:
         self.folder = folder
         self.store_id = store_id
+        self.cipher = cipher
         self._fds: dict[int, int] = {}
         self._identities: dict[int, tuple[str, int, int]] = {}
         self._removed: set[int] = set()
@@ -190,7 +219,7 @@ class PackFolder:
         path = self.path(number)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, 0o600)
         try:
-            write_at(fd, [pack_header(kind, number, self.store_id)], 0)
+            write_at(fd, [pack_header(kind, number, self.store_id, encrypted=self.cipher.encrypts)], 0)
         except OSError:
             os.close(fd)
             path.unlink(missing_ok=True)
@@ -235,7 +264,8 @@ class PackFolder:
             return open_plain(path, os.O_RDONLY)
 
     def _accept(self, fd: int, number: int) -> None:
-        read_pack_header(fd, number, self.store_id)
+        if read_pack_header(fd, number, self.store_id).is_encrypted != self.cipher.encrypts:
+            raise damaged_pack(self.path(number), "it belongs to another place")
 
     def length(self, number: int) -> int:
         """Return the size of the file, 0 if there is none (a symbolic link is none)."""
@@ -366,9 +396,9 @@ class PackFolder:
             os.close(fd)
 
 
-def pack_header(kind: int, number: int, store_id: bytes, copy_of: int = 0) -> bytes:
+def pack_header(kind: int, number: int, store_id: bytes, copy_of: int = 0, *, encrypted: bool = False) -> bytes:
     """Return the first bytes of a pack; `copy_of`: the place in the log's order of what was copied into it."""
-    form = COPY_FORMAT if copy_of else PACK_FORMAT
+    form = ENCRYPTED_FORMAT if encrypted else COPY_FORMAT if copy_of else PACK_FORMAT
     head = PACK_HEADER.pack(PACK_MAGIC, form, kind, number, store_id, copy_of, bytes(16))[:-16]
     return head + blake3(head).digest()[:16]
 
@@ -385,15 +415,16 @@ def read_pack_header(fd: int, number: int, store_id: bytes | None) -> PackHeader
     if len(head) < PACK_HEADER.size or head[:8] != PACK_MAGIC or blake3(head[:-16]).digest()[:16] != head[-16:]:
         raise damaged_pack(Path(name), "its header is not that of a pack")
     _, form, kind, said, owner, order, _ = PACK_HEADER.unpack(head)
-    if form > COPY_FORMAT:
+    if form > ENCRYPTED_FORMAT:
         raise StoreUnavailable(
             "newer",
             f"{name} was written by a newer Holdfast. Nothing was changed; update Holdfast to read this state.",
         )
     if said != number or (store_id is not None and owner != store_id) or kind not in (LOG, BULK):
         raise damaged_pack(Path(name), "it belongs to another place")
-    is_copy = form == COPY_FORMAT
-    return PackHeader(kind, owner, is_copy, order if is_copy else number)
+    is_encrypted = form == ENCRYPTED_FORMAT
+    is_copy = form == COPY_FORMAT or (is_encrypted and order > 0)
+    return PackHeader(kind, owner, is_copy, order if is_copy else number, is_encrypted)
 
 
 def read_at(fd: int, offset: int, size: int) -> bytes:
@@ -415,10 +446,11 @@ def _seek_and_read(fd: int, offset: int, size: int) -> bytes:
         return os.read(fd, size)
 
 
-def scan(fd: int, start: int, end: int) -> Iterator[Record]:
+def scan(fd: int, start: int, end: int, cipher: Cipher = CLEAR) -> Iterator[Record]:
     """Yield the records from `start`, up to `end` or the first bytes that are not a whole record.
 
-    Headers and extents' tables are verified, payloads are not read.
+    Headers and extents' tables are verified, payloads are not read. Digests are those of what is in the payloads, if
+    `cipher` is that of the store.
     """
     offset = start
     while offset + RECORD_HEADER.size <= end:
@@ -438,6 +470,8 @@ def scan(fd: int, start: int, end: int) -> Iterator[Record]:
                 return
             chunks = tuple(table[i : i + 32] for i in range(0, len(table), 32))
             body += len(table)
+        else:
+            (digest,) = cipher.uncover((digest,))
         record = Record(kind, codec, offset, body + pad, stored, size, digest, chunks)
         if record.end > end or not _is_possible(record):
             return
@@ -449,7 +483,8 @@ def _is_possible(record: Record) -> bool:
     """Whether sizes are such as are written; what is larger is never read or unpacked."""
     if record.kind == EXTENT_RECORD:
         return record.stored == record.size
-    return max(record.size, record.stored) <= (CHUNK_SIZE if record.kind == CHUNK_RECORD else MAX_RECORD)
+    longer = OVERHEAD if record.codec & ENCRYPTED else 0
+    return max(record.size, record.stored - longer) <= (CHUNK_SIZE if record.kind == CHUNK_RECORD else MAX_RECORD)
 
 
 def find_record(fd: int, start: int, end: int) -> int | None:

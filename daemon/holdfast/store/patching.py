@@ -58,7 +58,7 @@ class Upload:
         bulk = BulkWrites(core.bulk, core.bulk_lock)
         try:
             core.require_open()
-            writer = ChunkWriter(self._known, bulk)
+            writer = ChunkWriter(self._known, bulk, core.packs.cipher)
             view = memoryview(data).cast("B")
             if self._follow(offset, view):
                 assert self.follower is not None

@@ -57,7 +57,9 @@ class Places:
         with self._core.writing():
             if low == target:
                 return []
-            for session in self._core.catalog.sessions("trashed IS NULL AND key >= ? AND key < ?", (low, high)):
+            for session in self._core.catalog.sessions():
+                if not low <= session.key < high:
+                    continue
                 key = from_blob(target + session.key[len(low) :])
                 self._relabel(session, key)
                 moved.append((from_blob(session.key), key))
@@ -103,12 +105,11 @@ class Places:
         ]
 
     def _trash(self, key: str | None) -> list[SessionRow]:
-        where, values = "trashed IS NOT NULL", []
-        if key is not None:
-            where, values = where + " AND key = ?", [to_blob(key)]
+        name = None if key is None else to_blob(key)
+        found = self._core.catalog.sessions("trashed IS NOT NULL")
         # Rows come in the order of their ids, and Python's sort is stable: of two trashed in the same millisecond
         # the younger session comes first.
-        rows = reversed(self._core.catalog.sessions(where, values))
+        rows = [row for row in reversed(found) if name is None or row.key == name]
         return sorted(rows, key=lambda row: _moment(row.trashed), reverse=True)
 
     def recover(self, key: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from blake3 import blake3
 
-from .blobs import FANOUT, INLINE, STORED_MANIFEST, BlobRef, Location, decode_refs, unpack
+from .blobs import FANOUT, INLINE, STORED_MANIFEST, BlobRef, Location, decode_refs, reveal_chunk
 from .errors import Damaged, StoreError
 from .packs import CHUNK_SIZE, PackFolder
 from .splicing import Segment, decode_segments
@@ -73,8 +73,7 @@ class ChunkReader:
         Raises:
             Damaged: the pack cannot be read there.
         """
-        data = self._read(place)
-        return data is not None and blake3(data).digest() == digest
+        return self._read(digest, place) is not None
 
     def top_digests(self, encoded: bytes) -> list[bytes]:
         """Return the digests that the content names itself, without reading any of them."""
@@ -216,21 +215,21 @@ class ChunkReader:
         if place is None:
             raise damaged_content(what, "a part of it is missing")
         try:
-            data = self._read(place)
+            data = self._read(digest, place)
         except StoreError:
             moved = self._locate([digest]).get(digest)
             if moved is None or moved == place:
                 raise
-            data = self._read(moved)  # a compaction put it elsewhere, and removed the file
-        if data is None or blake3(data).digest() != digest:
+            data = self._read(digest, moved)  # a compaction put it elsewhere, and removed the file
+        if data is None:
             raise damaged_content(what, "a part of it is not what was written")
         return data
 
-    def _read(self, place: Location) -> bytes | None:
-        if not (0 < place.size <= CHUNK_SIZE and 0 < place.stored <= CHUNK_SIZE and place.offset > 0):
+    def _read(self, digest: bytes, place: Location) -> bytes | None:
+        if not place.is_possible:
             return None
-        data = self._packs.read(place.pack, place.offset, place.stored)
-        return unpack(data, place.codec, place.size)
+        stored = self._packs.read(place.pack, place.offset, place.stored)
+        return reveal_chunk(self._packs.cipher, place, digest, stored)
 
 
 def damaged_content(what: str, why: str) -> Damaged:

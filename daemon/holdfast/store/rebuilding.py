@@ -17,11 +17,11 @@ from .blobs import Location
 from .catalog import CATALOG_NAME
 from .core import Core
 from .errors import UNREADABLE, Damaged, StoreError, StoreUnavailable
+from .findings import LenientPacks
 from .folder import PACKS_NAME, FolderLock, prepare
-from .ledger import ListingRow
-from .packs import CHUNK_SIZE, PackFolder
-from .recovery import store_id_of
-from .rows import SessionRow, VersionRow, from_blob, session_row, version_id, version_row
+from .ledger import listing_row
+from .recovery import told_by_packs
+from .rows import SessionRow, VersionRow, from_blob, session_row, shown, version_id, version_row
 from .trash import Trash
 
 
@@ -49,15 +49,17 @@ def make_way(folder: Path) -> Path:
 
 def _restore_headers(packs: Path) -> None:
     """Write headers anew that are damaged, of packs with records in them: a rebuild reads only what has one."""
-    store_id = store_id_of(packs) or secrets.token_bytes(16)
-    files = PackFolder(packs, store_id)
+    told = told_by_packs(packs)
+    store_id = secrets.token_bytes(16) if told is None else told.store_id
+    encrypted = told is not None and told.is_encrypted
+    files = LenientPacks(packs, store_id)
     for number in files.numbers():
         try:
             files.header(number)
         except Damaged:
             kind = mending.holds_records(files.path(number))
             if kind:
-                mending.restore_header(files.path(number), number, kind, store_id)
+                mending.restore_header(files.path(number), number, kind, store_id, encrypted=encrypted)
         except (OSError, StoreUnavailable):
             continue  # not to be read; or of a newer Holdfast, and as it should be
     files.close()
@@ -116,7 +118,7 @@ class Salvage:
         core = self._core
         for fields in self._rows(db, f"SELECT {', '.join(SessionRow._fields)} FROM sessions", "id"):
             with contextlib.suppress(StoreError, *UNREADABLE):
-                old = session_row(fields)
+                old = session_row(fields, core.catalog.cipher)
                 key = from_blob(old.key)
                 found = core.catalog.session_by_uuid(old.uuid)
                 if found is None or from_blob(found.key).startswith("unnamed-"):
@@ -130,17 +132,17 @@ class Salvage:
     def _chunk(self, row: Sequence[Any]) -> None:
         core = self._core
         with contextlib.suppress(StoreError, *UNREADABLE):
-            digest, place = row[0], Location(*row[1:])
+            (digest,), place = core.catalog.cipher.uncover(row[:1]), Location(*row[1:])
             if not isinstance(digest, bytes) or digest in core.locate([digest]):
                 return
-            plausible = 0 < place.size <= CHUNK_SIZE and 0 < place.stored <= CHUNK_SIZE and place.offset > 0
-            if plausible and core.reader.holds(digest, place):
+            if core.reader.holds(digest, place):
                 mending.place_chunks(core, [(digest, place)])
 
     def _version(self, sessions: dict[int, SessionRow], fields: Sequence[Any]) -> None:
         core = self._core
         with contextlib.suppress(StoreError, *UNREADABLE):
-            row, delta = version_row(fields[:-1]), fields[-1]
+            cipher = core.catalog.cipher
+            row, delta = version_row(fields[:-1], cipher), shown(cipher, "delta", fields[-1]) or b""
             session = sessions.get(row.id >> 32)
             if session is None or core.catalog.version(session.id, row.number) is not None:
                 return
@@ -168,7 +170,7 @@ class Salvage:
     def _listing(self, sessions: dict[int, SessionRow], fields: Sequence[Any]) -> None:
         core = self._core
         with contextlib.suppress(StoreError, *UNREADABLE):
-            row = ListingRow(*fields)
+            row = listing_row(fields, core.catalog.cipher)
             session = sessions.get(row.id >> 32)
             if session is None or core.catalog.history.listing(session.id, row.id & 0xFFFFFFFF) is not None:
                 return

@@ -11,12 +11,13 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from blake3 import blake3
 
-from .blobs import INLINE, MANIFEST, Location, decode_refs, unpack
+from .blobs import INLINE, MANIFEST, Location, decode_refs, reveal_chunk
 from .catalog import Catalog
 from .core import Core
 from .encoding import VersionParts, beginning, decode_delta, field_refs, is_event, open_payload, split_version
@@ -31,6 +32,7 @@ from .packs import (
     PACK_HEADER,
     RAW,
     VERSION_RECORD,
+    PackHeader,
     Record,
     find_record,
     open_plain,
@@ -41,13 +43,13 @@ from .rows import UUID_SIZE, SessionRow, VersionRow, to_blob, version_id
 from .timeline import UNSEALED_DELTA, UNSEALED_META, UNSEALED_RECORD
 
 
-def store_id_of(folder: Path) -> bytes | None:
-    """Return the id that the packs in a folder carry, for a catalog that is made anew."""
+def told_by_packs(folder: Path) -> PackHeader | None:
+    """Return what the packs in a folder say of their store: its id, and whether it is encrypted."""
     for path in sorted(folder.glob("*.pack")):
         try:
             fd = open_plain(path, os.O_RDONLY)
             try:
-                return read_pack_header(fd, int(path.stem), None).store_id
+                return read_pack_header(fd, int(path.stem), None)
             finally:
                 os.close(fd)
         except (OSError, ValueError, StoreError):
@@ -186,7 +188,7 @@ class Recovery:
             return
         at: int | None = start
         while at is not None:
-            for record in scan(fd, at, length):
+            for record in scan(fd, at, length, self._core.packs.cipher):
                 yield record
                 at = record.end
             # Rebuilding, a damaged record must not hide those behind it.
@@ -206,8 +208,8 @@ class Recovery:
             return True  # a kind of record that a later format adds
         for digest, place in places:
             if not self._rebuild:
-                data = unpack(self._core.packs.read(number, place.offset, place.stored), place.codec, place.size)
-                if data is None or blake3(data).digest() != digest:
+                stored = self._core.packs.read(number, place.offset, place.stored)
+                if reveal_chunk(self._core.packs.cipher, place, digest, stored) is None:
                     return False
             self._chunks.setdefault(digest, place)
         return True
@@ -236,12 +238,10 @@ class Recovery:
         if max(record.size, record.stored) > (UNSEALED_RECORD if self._rebuild else UNSEALED_DELTA):
             if record.kind == EVENT_RECORD:
                 return None
-            begin = packs.read(number, record.payload, min(record.stored, UNSEALED_META))
-            parts = beginning(begin, record.codec, UNSEALED_META)
+            parts = beginning(packs.cipher, record, partial(packs.read, number, record.payload), UNSEALED_META)
             if not self._core.timeline.is_sealed(parts):
                 return None
-        stored = packs.read(number, record.payload, record.stored)
-        return open_payload(stored, record.codec, record.size, record.digest)
+        return open_payload(packs.cipher, record, packs.read(number, record.payload, record.stored))
 
     def _replay(self, number: int, record: Record, payload: bytes) -> bool:
         if record.kind == EVENT_RECORD:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from .cipher import Cipher
 from .failures import damaged_catalog
 
 UUID_SIZE = 16
@@ -76,8 +77,20 @@ def version_id(session: int, number: int) -> int:
     return (session << 32) + number
 
 
-def session_row(row: Sequence[Any]) -> SessionRow:
+def session_row(row: Sequence[Any], cipher: Cipher) -> SessionRow:
+    """Return a session's row.
+
+    Raises:
+        Damaged: it is not what was written.
+    """
     found = SessionRow(*row)
+    if cipher.encrypts:
+        key = cipher.show_name(found.key) if isinstance(found.key, bytes) else None
+        if key is None:
+            raise damaged_catalog("what a session is called cannot be decrypted")
+        found = found._replace(
+            key=key, trashed=shown(cipher, "trashed", found.trashed), reason=shown(cipher, "reason", found.reason)
+        )
     numbers = (found.head, found.tip)
     if not (
         all(isinstance(part, bytes) for part in (found.uuid, found.key, found.signer, found.seal))
@@ -96,8 +109,15 @@ def session_row(row: Sequence[Any]) -> SessionRow:
     return found
 
 
-def version_row(row: Sequence[Any]) -> VersionRow:
+def version_row(row: Sequence[Any], cipher: Cipher) -> VersionRow:
+    """Return a version's row, with nothing in place of what cannot be read."""
     found = VersionRow(*row)
+    if cipher.encrypts:
+        found = found._replace(
+            label=shown(cipher, "label", found.label),
+            digest=cipher.uncover((found.digest,))[0],
+            meta=shown(cipher, "meta", found.meta) or b"",
+        )
     numbers = (found.base, found.depth, found.weight, found.listing, found.pack, found.offset, found.written)
     # What is not a number or bytes is noise; the digest and the seal decide about the rest.
     clean = found._replace(
@@ -111,6 +131,16 @@ def version_row(row: Sequence[Any]) -> VersionRow:
     if all(isinstance(number, int) for number in numbers):
         return clean
     return clean._replace(base=0, depth=0, weight=0, listing=0, pack=0, offset=0, written=0)
+
+
+def shown(cipher: Cipher, column: str, value: object) -> bytes | None:
+    """Return what stands in a column that is encrypted; None if that is not what was written, or nothing is there."""
+    return cipher.show(column, value) if isinstance(value, bytes) else None
+
+
+def hidden(cipher: Cipher, column: str, value: bytes | None) -> bytes | None:
+    """Return what is to be written into a column that is encrypted."""
+    return None if value is None else cipher.hide(column, value)
 
 
 def _is_text(data: bytes) -> bool:

@@ -16,8 +16,9 @@ from .core import Core
 from .errors import Damaged, NoSuchVersion, SaveFailed, StoreError
 from .folder import SESSIONS_NAME, who_else_writes
 from .keeping import Keeping
+from .keyslots import Encryption
 from .layout import Layout, OpenPacks, layout_of
-from .opening import open_core
+from .opening import Opener
 from .patching import Upload
 from .places import Places
 from .predecessors import Replaced
@@ -46,7 +47,14 @@ class Store(Keeping, Trusting):
 
     @classmethod
     def open(
-        cls, folder: Path, key: bytes, *, create: bool = True, trusts: Path | None = None, within: Path | None = None
+        cls,
+        folder: Path,
+        key: bytes,
+        *,
+        create: bool = True,
+        trusts: Path | None = None,
+        within: Path | None = None,
+        encryption: Encryption | None = None,
     ) -> Self:
         """Open a state folder, and bring in order what a killed writer left.
 
@@ -56,11 +64,44 @@ class Store(Keeping, Trusting):
             create: make the folder and an empty store if there is none.
             trusts: where it is noted what the user said of the state of others; None: all of it is refused.
             within: the state folder, if this is one inside of it.
+            encryption: what opens it if it is encrypted. If it says that state is to be encrypted, and this is not, all
+                of it is written anew before, which takes as long as copying it.
 
         Raises:
-            StoreUnavailable: it cannot be used as it is; nothing in it was changed.
+            StoreUnavailable: it cannot be used as it is; nothing in it was changed. Kind ``locked``: it is encrypted,
+                and what opens it is not at hand.
         """
-        return cls(folder, open_core(folder, key, create=create, trusts=trusts, within=within))
+        opener = Opener(folder, key, trusts=trusts, within=within, encryption=encryption)
+        return cls(folder, opener.open(create=create))
+
+    @classmethod
+    def decrypt(
+        cls,
+        folder: Path,
+        key: bytes,
+        *,
+        trusts: Path | None = None,
+        within: Path | None = None,
+        encryption: Encryption | None = None,
+    ) -> Self:
+        """Open a state folder that is not to be encrypted any more; all of it is written anew if it is.
+
+        Args:
+            folder: see `open`; as are all others.
+            key: the user's key.
+            trusts: what the user said of the state of others.
+            within: the state folder, if this is one inside of it.
+            encryption: what opens it.
+
+        Raises:
+            StoreUnavailable: it cannot be opened or written; nothing in it was changed.
+        """
+        return cls(folder, Opener(folder, key, trusts=trusts, within=within, encryption=encryption).decrypt())
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether what it writes is encrypted."""
+        return self._core.packs.cipher.encrypts
 
     # ------------------------------------------------------------------ writing versions
 
@@ -372,13 +413,13 @@ class Store(Keeping, Trusting):
             return metadata.describe(record, self.listing(key, record.version), self.size(key), key)
 
     def write_metadata(self, key: str) -> None:
-        """Write the session's `metadata.json`; nothing reads it back.
+        """Write the session's `metadata.json`; nothing reads it back. In an encrypted folder there is none.
 
         Raises:
             SaveFailed: kind ``metadata``; the state itself is not concerned.
             Damaged, Untrusted: there is nothing that could be described.
         """
-        document = self.description(key)
+        document = None if self.is_encrypted else self.description(key)
         if document is None:
             return
         try:

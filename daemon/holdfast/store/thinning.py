@@ -123,7 +123,7 @@ class Thinner:
             }
         )
         seal = core.seal.sign(b"listing", blake3(meta).digest())
-        record = listing_record(VersionParts(core.seal.key_id, seal, meta, delta))
+        record = listing_record(core.packs.cipher, VersionParts(core.seal.key_id, seal, meta, delta))
         yield
         with core.writing():
             pack, offset = core.log.position(len(record))

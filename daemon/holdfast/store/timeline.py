@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
 from blake3 import blake3
 
 from .blobs import BlobRef
 from .catalog import Catalog
+from .cipher import OVERHEAD
 from .encoding import VersionParts, beginning, decode_delta, decode_record, open_payload, split_version
 from .errors import Damaged, NoSuchVersion, StoreError, Untrusted
 from .ledger import ListingRow
-from .packs import LISTING_RECORD, MAX_RECORD, RECORD_HEADER, RECORD_MAGIC, VERSION_RECORD, PackFolder
+from .packs import LISTING_RECORD, MAX_RECORD, RECORD_HEADER, RECORD_MAGIC, VERSION_RECORD, PackFolder, Record
 from .reading import ChunkReader
 from .records import ComponentEntry, VersionRecord
 from .rows import SessionRow, VersionRow, from_blob
@@ -148,23 +150,24 @@ class Timeline:
         """Return what a record of the log holds, None if it is not of the expected kind, or damaged."""
         try:
             head = self._packs.read(pack, offset, RECORD_HEADER.size)
-            magic, kind, codec, _, _, size, stored, digest, check = RECORD_HEADER.unpack(head)
+            magic, kind, codec, _, _, size, stored, covered, check = RECORD_HEADER.unpack(head)
             if magic != RECORD_MAGIC or kind != expected or zlib.crc32(head[:-4]) != check:
                 return None
-            if max(size, stored) > MAX_RECORD:
+            if max(size, stored) > MAX_RECORD + OVERHEAD:
                 return None
-            if max(size, stored) > UNSEALED_DELTA and not self._begins_sealed(pack, offset, stored, codec):
+            (digest,) = self._packs.cipher.uncover((covered,))
+            record = Record(kind, codec, offset, offset + RECORD_HEADER.size, stored, size, digest, ())
+            if max(size, stored) > UNSEALED_DELTA and not self._begins_sealed(pack, record):
                 return None
-            data = self._packs.read(pack, offset + RECORD_HEADER.size, stored)
-            payload = open_payload(data, codec, size, digest)
+            payload = open_payload(self._packs.cipher, record, self._packs.read(pack, record.payload, stored))
             return None if payload is None else split_version(payload)
         except (StoreError, ValueError, OverflowError, OSError):
             return None
 
-    def _begins_sealed(self, pack: int, offset: int, stored: int, codec: int) -> bool:
+    def _begins_sealed(self, pack: int, record: Record) -> bool:
         """Whether a large record holds something that is the user's own, told from its beginning."""
-        begin = self._packs.read(pack, offset + RECORD_HEADER.size, min(stored, UNSEALED_META))
-        return self.is_sealed(beginning(begin, codec, UNSEALED_META))
+        read = partial(self._packs.read, pack, record.payload)
+        return self.is_sealed(beginning(self._packs.cipher, record, read, UNSEALED_META))
 
     def is_sealed(self, parts: VersionParts) -> bool:
         """Whether a version or a listing in the log was sealed with the user's own key."""

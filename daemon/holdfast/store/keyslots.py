@@ -1,0 +1,259 @@
+"""The key that a store is encrypted with: random, and kept in `.state/encryption.json`, encrypted itself.
+
+It is encrypted with what a passphrase becomes by scrypt (RFC 7914), or with a key in the keyring of the system. So a
+passphrase is changed without writing anything else anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import unicodedata
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .cipher import KEY_SIZE, NONCE_SIZE, require_cryptography
+from .errors import UNREADABLE, StoreUnavailable
+from .packs import flush, open_plain, sync_folder
+
+ENVELOPE_NAME = "encryption.json"
+NONE, PASSPHRASE, KEYRING = "none", "passphrase", "keyring"
+MODES = (NONE, PASSPHRASE, KEYRING)
+_SERVICE, _USER = "holdfast", "state"
+SCRYPT_COST = 1 << 17
+"""With r = 8: 128 MiB and half a second for each passphrase that somebody tries."""
+_MAX_COST = 1 << 20
+_MAX_SIZE = 1 << 16
+
+
+@dataclass(slots=True)
+class Encryption:
+    """What opens encrypted stores of one workspace, and whether new ones are to be encrypted.
+
+    Attributes:
+        wanted: ``none``, ``passphrase`` or ``keyring``: how a store is encrypted that is not.
+        passphrase: what the user typed, if anything.
+        cost: of trying a passphrase (scrypt's N).
+    """
+
+    wanted: str = NONE
+    passphrase: str | None = None
+    cost: int = SCRYPT_COST
+    _known: dict[bytes, bytes] = field(default_factory=dict)
+
+    def make(self, where: Path) -> tuple[bytes, bytes]:
+        """Return a new envelope, and the data key in it.
+
+        Args:
+            where: the state folder, for messages.
+
+        Raises:
+            StoreUnavailable: kind ``locked``; there is no passphrase, or no keyring.
+        """
+        return self.wrap(secrets.token_bytes(KEY_SIZE), where)
+
+    def wrap(self, data_key: bytes, where: Path) -> tuple[bytes, bytes]:
+        """Return an envelope that holds a data key, opened in the way that is wanted, and that key.
+
+        Raises:
+            StoreUnavailable: kind ``locked``; there is no passphrase, or no keyring.
+        """
+        require_cryptography()
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        if self.wanted == KEYRING:
+            wrapping = _keyring_key(where, create=True)
+            slot: dict[str, Any] = {"kind": KEYRING, "service": _SERVICE, "user": _USER}
+        else:
+            salt = secrets.token_bytes(16)
+            wrapping = _stretch(self._passphrase(where), salt, self.cost, 8, 1)
+            slot = {"kind": PASSPHRASE, "kdf": "scrypt", "salt": salt.hex(), "n": self.cost, "r": 8, "p": 1}
+        nonce = os.urandom(NONCE_SIZE)
+        slot |= {"nonce": nonce.hex(), "key": AESGCM(wrapping).encrypt(nonce, data_key, _about(slot)).hex()}
+        text = json.dumps({"format": 1, "cipher": "AES-256-GCM", "slots": [slot]}, indent=2).encode("ascii") + b"\n"
+        self._known[text] = data_key
+        self.passphrase = None
+        return text, data_key
+
+    def unlock(self, envelope: bytes, where: Path) -> bytes:
+        """Return the data key of an envelope.
+
+        Raises:
+            StoreUnavailable: kind ``locked``; what opens it is not at hand, or is not the right one.
+        """
+        if envelope in self._known:
+            return self._known[envelope]
+        require_cryptography()
+        refused: StoreUnavailable | None = None
+        for slot in _slots(envelope, where):
+            try:
+                key = self._open(slot, where)
+            except StoreUnavailable as error:
+                refused = error
+                continue
+            self._known[envelope] = key
+            self.passphrase = None  # it has done what it was for
+            return key
+        raise refused or _unreadable(where)
+
+    def forget(self) -> None:
+        """Lock what was unlocked."""
+        self._known.clear()
+        self.passphrase = None
+
+    def _open(self, slot: dict[str, Any], where: Path) -> bytes:
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        if slot["kind"] == KEYRING:
+            wrapping = _keyring_key(where, create=False)
+            wrong = "The keyring's key is not the one that it was encrypted with: it comes from another user or machine"
+        else:
+            wrapping = _stretch(
+                self._passphrase(where), bytes.fromhex(slot["salt"]), int(slot["n"]), int(slot["r"]), int(slot["p"])
+            )
+            wrong = "The passphrase is not the right one"
+            self.passphrase = None
+        try:
+            return AESGCM(wrapping).decrypt(bytes.fromhex(slot["nonce"]), bytes.fromhex(slot["key"]), _about(slot))
+        except InvalidTag:
+            raise locked(where, wrong) from None
+
+    def _passphrase(self, where: Path) -> str:
+        if self.passphrase is None:
+            raise locked(where, "Its passphrase is not known yet")
+        return self.passphrase
+
+
+def locked(where: Path, why: str) -> StoreUnavailable:
+    """Return the error for a store that cannot be opened without its key."""
+    return StoreUnavailable(
+        "locked",
+        f"The state in {where} is encrypted. {why}. Nothing was read or changed, and nothing is saved until then; "
+        f"cells run all the same. `holdfast unlock` asks for the passphrase.",
+    )
+
+
+def _unreadable(where: Path) -> StoreUnavailable:
+    return StoreUnavailable(
+        "damaged",
+        f"{where / ENVELOPE_NAME} holds the key of the encrypted state, and is missing or not readable. Without it "
+        f"nothing of the state can be read. Nothing was changed; put the file back from a backup.",
+    )
+
+
+def _about(slot: dict[str, Any]) -> bytes:
+    return f"holdfast data key 1 {slot['kind']}".encode("ascii")
+
+
+def _slots(envelope: bytes, where: Path) -> list[dict[str, Any]]:
+    """Return the ways to open an envelope.
+
+    Raises:
+        StoreUnavailable: it is not readable, or a newer Holdfast's.
+    """
+    try:
+        document = json.loads(envelope)
+        if document["format"] != 1:
+            raise StoreUnavailable(
+                "newer",
+                f"{where / ENVELOPE_NAME} was written by a newer Holdfast. Nothing was changed; update Holdfast.",
+            )
+        slots = document["slots"]
+        right = isinstance(slots, list) and 0 < len(slots) < 16 and all(map(_is_slot, slots))
+    except UNREADABLE:
+        right = False
+    if not right:
+        raise _unreadable(where)
+    return list(slots)
+
+
+def _is_slot(slot: dict[str, Any]) -> bool:
+    """Whether it can be opened, with no more time and memory than a passphrase should take.
+
+    Raises:
+        ValueError, TypeError, KeyError: it is nothing of the kind.
+    """
+    sizes = len(bytes.fromhex(slot["nonce"])), len(bytes.fromhex(slot["key"]))
+    if sizes != (NONCE_SIZE, KEY_SIZE + 16):
+        return False
+    if slot["kind"] == KEYRING:
+        return True
+    cost, block, lanes = (slot[name] for name in ("n", "r", "p"))
+    return (
+        slot["kind"] == PASSPHRASE
+        and slot["kdf"] == "scrypt"
+        and 8 <= len(bytes.fromhex(slot["salt"])) <= 64
+        and all(type(number) is int for number in (cost, block, lanes))
+        and 2 <= cost <= _MAX_COST
+        and cost & (cost - 1) == 0
+        and (block, lanes) == (8, 1)
+    )
+
+
+def _stretch(passphrase: str, salt: bytes, cost: int, block: int, lanes: int) -> bytes:
+    from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
+    text = unicodedata.normalize("NFC", passphrase).encode("utf-8", "surrogatepass")
+    return Scrypt(salt=salt, length=KEY_SIZE, n=cost, r=block, p=lanes).derive(text)
+
+
+def _keyring_key(where: Path, *, create: bool) -> bytes:
+    """Return the user's key in the keyring of the system; make one, if there is none and that is wanted.
+
+    Raises:
+        StoreUnavailable: kind ``locked``; there is no keyring, or it is not opened, or has no such key.
+    """
+    try:
+        import keyring
+        from keyring.errors import KeyringError
+    except ImportError as error:
+        raise locked(where, "The package `keyring` is not installed (`pip install 'holdfast[encryption]'`)") from error
+    try:
+        text = keyring.get_password(_SERVICE, _USER)
+        if text is None and create:
+            keyring.set_password(_SERVICE, _USER, secrets.token_hex(KEY_SIZE))
+            text = keyring.get_password(_SERVICE, _USER)
+    except KeyringError as error:
+        raise locked(where, f"The keyring of the system cannot be used ({error})") from error
+    try:
+        key = bytes.fromhex(text or "")
+    except ValueError:
+        key = b""
+    if len(key) != KEY_SIZE:
+        raise locked(where, "The keyring of the system has no key for it")
+    return key
+
+
+# ---------------------------------------------------------------------------------------------- the file
+
+
+def read_envelope(folder: Path) -> bytes | None:
+    """Return what a state folder's `encryption.json` holds; None if there is none, or it cannot be read."""
+    try:
+        fd = open_plain(folder / ENVELOPE_NAME, os.O_RDONLY)
+    except OSError:
+        return None
+    with os.fdopen(fd, "rb") as file:
+        return file.read(_MAX_SIZE)
+
+
+def write_envelope(folder: Path, envelope: bytes) -> None:
+    """Write a state folder's `encryption.json`, on the disk when this returns: without it nothing can be read.
+
+    Raises:
+        OSError: it could not be written; what was there before still is.
+    """
+    draft = folder / f"{ENVELOPE_NAME}.new"
+    draft.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    fd = os.open(draft, flags, 0o600)
+    try:
+        os.write(fd, envelope)
+        flush(fd)
+    finally:
+        os.close(fd)
+    draft.replace(folder / ENVELOPE_NAME)
+    sync_folder(folder)
