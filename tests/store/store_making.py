@@ -7,14 +7,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+import pytest
+
 from holdfast.store import store as product
-from holdfast.store.cipher import CLEAR, Cipher, Encrypting
+from holdfast.store.cipher import CLEAR, NONCE_SIZE, Cipher, Encrypting
 from holdfast.store.keyslots import NONE, PASSPHRASE, Encryption, read_envelope
+from holdfast.store.packs import PACK_HEADER, read_at, scan
 from holdfast.store.records import Change, ComponentContent
 from holdfast.store.recovery import told_by_packs
 
 ENCRYPTED = bool(os.environ.get("HOLDFAST_TEST_ENCRYPTED"))
 """Whether the tests of the store run on encrypted ones."""
+clear_only = pytest.mark.skipif(ENCRYPTED, reason="looks at what an encrypted store does not have, or show")
 KEY = b"k" * 32
 OTHER_KEY = b"o" * 32
 
@@ -51,7 +55,30 @@ def cipher_of(folder: Path) -> Cipher:
     told = told_by_packs(folder / "packs")
     if told is None or not told.is_encrypted:
         return CLEAR
-    return Encrypting(secret().unlock(read_envelope(folder) or b"", folder), told.store_id)
+    return Encrypting(secret().unlock(read_envelope(folder) or b"", folder))
+
+
+def place_of(folder: Path, data: bytes) -> tuple[Path, int]:
+    """Return the pack, and where in it bytes lie that are not compressed; encrypted, they lie in the same order."""
+    cipher = cipher_of(folder)
+    for path in packs(folder):
+        with path.open("rb") as file:
+            for record in scan(file.fileno(), PACK_HEADER.size, path.stat().st_size, cipher):
+                stored = read_at(file.fileno(), record.payload, record.stored)
+                opened = cipher.open(record.kind, record.codec, record.size, record.digest, stored)
+                at = -1 if opened is None else opened.find(data)
+                if at >= 0:
+                    return path, record.payload + at + (NONCE_SIZE if cipher.encrypts else 0)
+    raise LookupError(data)
+
+
+def damage(folder: Path, data: bytes, at: int = 0, size: int = 1) -> None:
+    """Change some bytes of what a pack holds, from `at` on."""
+    path, offset = place_of(folder, data)
+    content = bytearray(path.read_bytes())
+    for place in range(offset + at, offset + at + size):
+        content[place] ^= 1
+    path.write_bytes(content)
 
 
 def component(name: str, stream: bytes, *buffers: bytes | bytearray | memoryview) -> ComponentContent:

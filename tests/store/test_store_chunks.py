@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from store_making import KEY, Store, change, values
+from store_making import KEY, Store, change, clear_only, values
 
 from holdfast.store.blobs import BlobRef, decode_refs
 from holdfast.store.packs import CHUNK_SIZE, EXTENT_CHUNKS, EXTENT_RECORD, PACK_HEADER, scan
@@ -52,6 +52,7 @@ def test_what_compresses_is_compressed(store: Store) -> None:
     assert store.commit("a.py", change({"x": (b"s", (bytes(8_000_000),))})).bytes < 20_000
 
 
+@clear_only
 def test_raw_chunks_lie_together_on_page_boundaries(folder: Path) -> None:
     data = os.urandom(5 * CHUNK_SIZE + 100)
     with Store.open(folder, KEY) as store:

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from store_making import KEY, Store, Value, change, packs, streams, values
+from store_making import KEY, Store, Value, change, damage, packs, streams, values
 
 from holdfast.store.errors import Damaged, StoreError
 from holdfast.store.packs import PACK_HEADER
@@ -87,12 +87,7 @@ def test_damage_to_one_variable_leaves_the_others(folder: Path) -> None:
     given = {name: (b"s", (os.urandom(100_000),)) for name in "abc"}
     with Store.open(folder, KEY) as store:
         store.commit("a.py", change(given))  # type: ignore[arg-type]
-    for path in packs(folder):
-        data = bytearray(path.read_bytes())
-        at = data.find(given["b"][1][0])
-        if at >= 0:
-            data[at + 5000] ^= 1
-            path.write_bytes(data)
+    damage(folder, given["b"][1][0], 5000)
     with Store.open(folder, KEY) as store:
         listing = store.listing("a.py")
         for name in "ac":
@@ -106,8 +101,7 @@ def test_saving_a_damaged_variable_again_heals_it(folder: Path) -> None:
     data = os.urandom(100_000)
     with Store.open(folder, KEY) as store:
         store.commit("a.py", change({"x": (b"s", (data,))}))
-    for path in packs(folder):
-        path.write_bytes(path.read_bytes().replace(data[50_000:50_010], bytes(10)))
+    damage(folder, data, 50_000, 10)
     with Store.open(folder, KEY) as store:
         with pytest.raises(Damaged):
             store.read(store.listing("a.py")["x"])
@@ -225,21 +219,19 @@ def test_what_a_power_cut_took_is_stored_anew_when_it_is_saved_again(
 ) -> None:
     from holdfast.store import aftermath
 
-    kept, lost = os.urandom(100_000), os.urandom(100_000)
+    kept, lost, more = os.urandom(100_000), os.urandom(100_000), os.urandom(2_000_000)
     with Store.open(folder, KEY) as store:
         store.commit("a.py", change({"kept": (b"s", (kept,))}), synced=True)
-        store.commit("a.py", change({"lost": (b"s", (lost,))}))
+        store.commit("a.py", change({"lost": (b"s", (lost,)), "more": (b"", (more,))}))
         shutil.copytree(folder, tmp_path / "cut")
-    for path in packs(tmp_path / "cut"):
-        # The length was noted, and the bytes were not written.
-        path.write_bytes(path.read_bytes().replace(lost, bytes(len(lost))))
+    damage(tmp_path / "cut", lost, size=len(lost))  # the length was noted, and the bytes were not written
     monkeypatch.setattr(aftermath, "boot_id", lambda: b"the next")
     with Store.open(tmp_path / "cut", KEY) as store:
         assert [problem.what for problem in store.check("a.py")] == ["lost"]
         store.commit("b.py", change({"same": (b"s", (lost,)), "kept": (b"s", (kept,))}))
     with Store.open(tmp_path / "cut", KEY) as store:
         assert values(store, "b.py") == {"same": (b"s", (lost,)), "kept": (b"s", (kept,))}
-        assert values(store, "a.py") == {"lost": (b"s", (lost,)), "kept": (b"s", (kept,))}
+        assert values(store, "a.py") == {"lost": (b"s", (lost,)), "kept": (b"s", (kept,)), "more": (b"", (more,))}
 
 
 def test_a_version_in_the_packs_that_lacks_its_bytes_is_left_alone(folder: Path, tmp_path: Path) -> None:
@@ -247,7 +239,7 @@ def test_a_version_in_the_packs_that_lacks_its_bytes_is_left_alone(folder: Path,
         store.commit("a.py", change({"x": b"1"}))
         store.checkpoint()
         shutil.copytree(folder, tmp_path / "cut")
-        store.commit("a.py", change({"big": (b"", (os.urandom(100_000),))}))
+        store.commit("a.py", change({"big": (b"", (os.urandom(2_000_000),))}))
     log, _ = packs(folder)
     shutil.copy(log, tmp_path / "cut" / "packs" / log.name)
     length = log.stat().st_size

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from store_making import KEY, Store, change, streams
+from store_making import KEY, Store, change, clear_only, streams
 
 
 def test_state_follows_a_renamed_file(store: Store) -> None:
@@ -65,6 +65,7 @@ def test_the_trash_expires_by_age(store: Store) -> None:
     assert store.trashed() == []
 
 
+@clear_only
 def test_metadata_describes_the_head_and_goes_with_the_session(folder: Path, store: Store) -> None:
     record = store.commit("d/a.py", change({"x": b"1", "y": b"22"}))
     store.write_metadata("d/a.py")

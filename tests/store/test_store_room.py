@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from store_making import KEY, Store, Value, change, values
+from store_making import KEY, Store, Value, change, clear_only, values
 from store_repair import found
 
 from holdfast.store import core as core_module
@@ -172,6 +172,7 @@ def test_a_clock_that_goes_backwards_changes_no_order_and_expires_nothing(
         assert store.commit("a.py", change({"x": b"6"})).version == 6
 
 
+@clear_only
 def test_a_pack_of_more_than_four_gigabytes_is_read_and_written(folder: Path) -> None:
     import sqlite3
 

@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from store_making import KEY, OTHER_KEY, Store, change, streams
+from store_making import KEY, OTHER_KEY, Store, change, clear_only, streams
 
 from holdfast.store.errors import Damaged, SaveFailed, StoreUnavailable, Untrusted
 from holdfast.store.seal import Seal, load_key
@@ -127,6 +127,7 @@ def test_nothing_is_saved_on_top_of_a_strangers_state_but_a_full_save_is_ones_ow
             store.listing("a.py", 1)
 
 
+@clear_only
 def test_a_changed_delta_with_fitting_digests_is_refused(folder: Path) -> None:
     """Somebody rewrote a version in catalog and log, digests and all, but has no key."""
     from blake3 import blake3

@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from store_making import KEY, OTHER_KEY, Store, change, streams
+from store_making import KEY, OTHER_KEY, Store, change, clear_only, streams
 
 from holdfast.loading import load
 from holdfast.store.errors import Damaged, NoSuchVersion, SaveFailed, StoreUnavailable, Untrusted
@@ -224,6 +224,7 @@ def mapped(store: Store) -> list[str]:
     return [described["id"] for described in loaded.components if "maps" in described]
 
 
+@clear_only
 def test_what_others_made_or_can_write_to_is_compared_before_it_is_used(folder: Path, trusts: Path) -> None:
     large = ComponentContent("x", ("x",), "f", b"stream", [os.urandom(17 << 20)], {})
     with Store.open(folder, OTHER_KEY) as store:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from store_making import KEY, Store, change, component, packs, streams, values
+from store_making import KEY, Store, change, clear_only, component, packs, streams, values
 
 from holdfast.store.errors import NoSuchVersion, SaveFailed
 from holdfast.store.records import Change
@@ -139,6 +139,7 @@ def test_labels_are_kept_and_taken_away(store: Store) -> None:
     assert store.version("a.py", 1).label is None
 
 
+@clear_only
 @pytest.mark.parametrize(
     "key", ["ä b#%\n.py", "untitled:Untitled-1", "/abs/x.py", "../x.py", "a\udcff.py", "x\0y", "", "."]
 )

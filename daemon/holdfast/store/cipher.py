@@ -86,11 +86,10 @@ class Encrypting(Cipher):
 
     The names of sessions, by which they are looked up, are encrypted with AES-SIV (RFC 5297), which needs no nonce.
     Digests are looked up, too: as they look random and fill two blocks, AES itself permutes them. The keys are derived
-    from the store's data key with HKDF-SHA-256 (RFC 5869), its salt being the store's id.
+    from the store's data key with HKDF-SHA-256 (RFC 5869).
 
     Args:
-        data_key: 32 bytes.
-        store_id: of the store.
+        data_key: 32 random bytes.
 
     Raises:
         StoreUnavailable: the package `cryptography` is not there.
@@ -98,7 +97,7 @@ class Encrypting(Cipher):
 
     encrypts = True
 
-    def __init__(self, data_key: bytes, store_id: bytes) -> None:
+    def __init__(self, data_key: bytes) -> None:
         require_cryptography()
         from cryptography.hazmat.primitives.ciphers import Cipher as BlockCipher
         from cryptography.hazmat.primitives.ciphers import algorithms, modes
@@ -107,7 +106,7 @@ class Encrypting(Cipher):
         from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
         def derived(purpose: bytes, length: int = KEY_SIZE) -> bytes:
-            return HKDF(SHA256(), length, store_id, b"holdfast encryption 1 " + purpose).derive(data_key)
+            return HKDF(SHA256(), length, None, b"holdfast encryption 1 " + purpose).derive(data_key)
 
         self._records = AESGCM(derived(b"records"))
         self._values = AESGCM(derived(b"catalog"))

@@ -71,7 +71,7 @@ class Opener:
             core = self._open(lock)
             if self._is_wanted and not core.packs.cipher.encrypts:
                 envelope, data_key = self._new_envelope()
-                core = self._convert(core, lock, envelope, Encrypting(data_key, core.packs.store_id))
+                core = self._convert(core, lock, envelope, Encrypting(data_key))
             undo.pop_all()
             return core
 
@@ -95,18 +95,20 @@ class Opener:
 
     @property
     def _is_wanted(self) -> bool:
-        """Whether a store that is not encrypted is to be: what lies in an encrypted folder always is."""
-        return self._encryption.wanted != NONE or self._outer_envelope() is not None
+        """Whether a store that is not encrypted is to be: where a key lies, it always is."""
+        return self._encryption.wanted != NONE or self._envelope_here() is not None
 
-    def _outer_envelope(self) -> bytes | None:
-        return None if self._within is None else read_envelope(self._within)
+    def _envelope_here(self) -> bytes | None:
+        """Return what holds the key, if one lies in the folder, or in the state folder that it is a part of."""
+        found = read_envelope(self._folder)
+        return read_envelope(self._within) if found is None and self._within is not None else found
 
     def _new_envelope(self) -> tuple[bytes, bytes]:
-        """Return what holds the key of a store that is to be encrypted, and the key: that of the folder it lies in."""
-        outer = self._outer_envelope()
-        if outer is None:
+        """Return what holds the key of a store that is to be encrypted, and the key."""
+        here = self._envelope_here()
+        if here is None:
             return self._encryption.make(self._folder)
-        return outer, self._encryption.unlock(outer, self._folder)
+        return here, self._encryption.unlock(here, self._folder)
 
     def _convert(self, core: Core, lock: FolderLock, envelope: bytes | None, cipher: Cipher) -> Core:
         try:
@@ -132,7 +134,7 @@ class Opener:
                 if form is not None:
                     encrypted = form == ENCRYPTED_FORMAT
                 else:
-                    encrypted = self._is_wanted if told is None else told.is_encrypted
+                    encrypted = told.is_encrypted if told is not None else self._is_wanted
                 store_id = secrets.token_bytes(16) if told is None else told.store_id
                 if form is not None:
                     store_id = catalog.meta("store_id") or b""
@@ -141,7 +143,7 @@ class Opener:
                 envelope, cipher = None, CLEAR
                 if encrypted:
                     envelope, data_key = self._envelope(catalog, is_new=form is None and told is None)
-                    cipher = Encrypting(data_key, store_id)
+                    cipher = Encrypting(data_key)
                 catalog.use(cipher)
                 catalog.prepare()
                 if form is None:

@@ -19,6 +19,7 @@ from .core import Core
 from .errors import UNREADABLE, Damaged, StoreError, StoreUnavailable
 from .findings import LenientPacks
 from .folder import PACKS_NAME, FolderLock, prepare
+from .keyslots import read_envelope
 from .ledger import listing_row
 from .recovery import told_by_packs
 from .rows import SessionRow, VersionRow, from_blob, session_row, shown, version_id, version_row
@@ -51,7 +52,7 @@ def _restore_headers(packs: Path) -> None:
     """Write headers anew that are damaged, of packs with records in them: a rebuild reads only what has one."""
     told = told_by_packs(packs)
     store_id = secrets.token_bytes(16) if told is None else told.store_id
-    encrypted = told is not None and told.is_encrypted
+    encrypted = told.is_encrypted if told is not None else read_envelope(packs.parent) is not None
     files = LenientPacks(packs, store_id)
     for number in files.numbers():
         try:

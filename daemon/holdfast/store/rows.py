@@ -88,9 +88,10 @@ def session_row(row: Sequence[Any], cipher: Cipher) -> SessionRow:
         key = cipher.show_name(found.key) if isinstance(found.key, bytes) else None
         if key is None:
             raise damaged_catalog("what a session is called cannot be decrypted")
-        found = found._replace(
-            key=key, trashed=shown(cipher, "trashed", found.trashed), reason=shown(cipher, "reason", found.reason)
-        )
+        trashed, reason = shown(cipher, "trashed", found.trashed), shown(cipher, "reason", found.reason)
+        if (trashed, reason).count(None) != (found.trashed, found.reason).count(None):
+            raise damaged_catalog("where a session is cannot be decrypted")
+        found = found._replace(key=key, trashed=trashed, reason=reason)
     numbers = (found.head, found.tip)
     if not (
         all(isinstance(part, bytes) for part in (found.uuid, found.key, found.signer, found.seal))
