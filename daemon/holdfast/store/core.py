@@ -83,6 +83,8 @@ class Core(Durability):
         self.verified: dict[bytes, VersionRow] = {}
         """For each session (by uuid) a version whose whole chain was verified in this process."""
         self._heads_seen = catalog.data_version()
+        self.data_key: bytes | None = None
+        """What an encrypted store is encrypted with."""
         self.boot = b""
         """Tells this run of the system from others."""
         self._previewing = False

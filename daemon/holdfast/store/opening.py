@@ -9,7 +9,7 @@ import secrets
 from pathlib import Path
 
 from .aftermath import boot_id, forget_what_never_arrived
-from .appending import PackAppender
+from .appending import PackAppender, write_error
 from .catalog import APPLICATION_ID, CATALOG_NAME, ENCRYPTED_FORMAT, Catalog, peek
 from .cipher import CLEAR, Cipher, Encrypting
 from .compacting import remove_retired
@@ -140,7 +140,7 @@ class Opener:
                     store_id = catalog.meta("store_id") or b""
                 if len(store_id) != 16:
                     raise _damaged(self._folder, "it does not say which store it belongs to")
-                envelope, cipher = None, CLEAR
+                envelope, data_key, cipher = None, None, CLEAR
                 if encrypted:
                     envelope, data_key = self._envelope(catalog, is_new=form is None and told is None)
                     cipher = Encrypting(data_key)
@@ -155,6 +155,7 @@ class Opener:
             packs = PackFolder(self._folder / PACKS_NAME, store_id, cipher)
             undo.callback(packs.close)
             core = Core(catalog, packs, Seal(self._key), lock, Trusts(self._trusts))
+            core.data_key = data_key
             try:
                 _set_up(core, envelope)
             except StoreError as error:
@@ -187,6 +188,19 @@ class Opener:
             except OSError as error:
                 raise problem_of(error) from error
         return envelope, data_key
+
+
+def change_key(core: Core, folder: Path, encryption: Encryption) -> None:
+    """See `Store.change_key`."""
+    if core.data_key is None:
+        return
+    envelope, _ = encryption.wrap(core.data_key, folder)
+    with core.writing(durable=True):
+        core.catalog.note_envelope(envelope)
+        try:
+            write_envelope(folder, envelope)
+        except OSError as error:
+            raise write_error(error) from error
 
 
 def _require_ours(folder: Path) -> None:

@@ -18,7 +18,7 @@ from .folder import SESSIONS_NAME, who_else_writes
 from .keeping import Keeping
 from .keyslots import Encryption
 from .layout import Layout, OpenPacks, layout_of
-from .opening import Opener
+from .opening import Opener, change_key
 from .patching import Upload
 from .places import Places
 from .predecessors import Replaced
@@ -102,6 +102,17 @@ class Store(Keeping, Trusting):
     def is_encrypted(self) -> bool:
         """Whether what it writes is encrypted."""
         return self._core.packs.cipher.encrypts
+
+    def change_key(self, encryption: Encryption) -> None:
+        """Have an encrypted store opened in another way from now on: by another passphrase, or by the keyring.
+
+        Args:
+            encryption: how.
+
+        Raises:
+            StoreUnavailable, SaveFailed: it could not be written; what opened it before still does.
+        """
+        change_key(self._core, self.folder, encryption)
 
     # ------------------------------------------------------------------ writing versions
 
