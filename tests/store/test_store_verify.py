@@ -293,7 +293,12 @@ def test_packs_that_were_not_begun_when_their_writer_was_killed_go_when_the_stat
     with Store.open(folder, KEY) as store:
         store_id = store._core.packs.store_id
     kept = packs(folder)
-    unbegun = [b"", pack_header(LOG, 11, store_id)[:20], pack_header(BULK, 12, store_id)[:-1], bytes(PACK_HEADER.size)]
+    unbegun = [
+        b"",
+        pack_header(LOG, 11, store_id, encrypted=ENCRYPTED)[:20],
+        pack_header(BULK, 12, store_id, encrypted=ENCRYPTED)[:-1],
+        bytes(PACK_HEADER.size),
+    ]
     others = [b"mine", pack_header(LOG, 15, b"somebody else's!")[:60], bytes(PACK_HEADER.size + 1)]
     files = [folder / "packs" / f"{number:06d}.pack" for number in range(10, 18)]
     for path, content in zip(files, [*unbegun, *others], strict=False):

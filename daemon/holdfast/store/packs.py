@@ -370,7 +370,10 @@ class PackFolder:
     def _is_unbegun(self, number: int, begun: bytes) -> bool:
         if len(begun) == PACK_HEADER.size:
             return not any(begun)  # the file's length reached the disk, and its bytes did not
-        return any(pack_header(kind, number, self.store_id).startswith(begun) for kind in (LOG, BULK))
+        return any(
+            pack_header(kind, number, self.store_id, encrypted=self.cipher.encrypts).startswith(begun)
+            for kind in (LOG, BULK)
+        )
 
     def remove(self, number: int) -> bool:
         """Delete a pack that nothing needs any more; whether it is gone. Where it is mapped, its bytes stay until then.
