@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from holdfast.store.catalog import CATALOG_NAME
 from holdfast.store.errors import StoreError, StoreUnavailable
+from holdfast.store.keyslots import Encryption
 from holdfast.store.records import Change, Head, Patch, VersionRecord
 from holdfast.store.seal import config_folder, load_key
 from holdfast.store.store import Store
@@ -44,6 +45,8 @@ class Archive:
         folder: The `.state` folder.
         on_lost: Called with a reason when the folder was removed under us, or replaced (the second argument).
         on_conflict: Called with a reason when another process wrote to it.
+        encryption: What opens the folder if it is encrypted, and says whether it is to be.
+        warn: Tells people of what they should know.
         inside: The folder is one inside of the `.state` folder.
     """
 
@@ -53,10 +56,14 @@ class Archive:
         on_lost: Callable[[str, bool], None],
         on_conflict: Callable[[str], None],
         *,
+        encryption: Encryption,
+        warn: Callable[[str], None],
         inside: bool = False,
     ) -> None:
         self.folder = folder
         self._inside = inside
+        self._encryption = encryption
+        self._warn = warn
         self.generation = 0
         self._on_lost = on_lost
         self._on_conflict = on_conflict
@@ -103,19 +110,53 @@ class Archive:
                     raise
         return self._store
 
-    async def _open(self, create: bool) -> None:
+    async def rewrite(self, *, decrypt: bool = False) -> None:
+        """Have all that is saved encrypted, if it is to be and is not; or decrypted.
+
+        Sessions that have saved to the folder have nothing to save again: it holds what it held.
+
+        Raises:
+            StoreUnavailable: it could not be done. What is saved is as it was.
+        """
+        async with self.upkeep.alone():
+            await self.opened()
+            while self._jobs:
+                await asyncio.sleep(SETTLE_DELAY)
+            store, self._store = self._store, None
+            self._opening = asyncio.create_task(self._open(True, store, decrypt=decrypt))
+            self._opening.add_done_callback(_look_at)
+            await asyncio.shield(self._opening)
+        for key in (await self.opened()).sessions():
+            self.touched(key)  # what is not encrypted is described for people
+
+    async def _open(self, create: bool, before: Store | None = None, *, decrypt: bool = False) -> None:
+        """Open the folder.
+
+        Args:
+            create: Make it if there is none.
+            before: It is open, and to be written anew; whoever saved to it goes on with what becomes of it.
+            decrypt: It is not to be encrypted any more.
+        """
         folder = self.folder
         within = folder.parent if self._inside else None
 
         def work() -> Store:
-            return Store.open(folder, load_key(), create=create, trusts=config_folder() / TRUST_NAME, within=within)
+            if before is not None:
+                _checkpoint_and_close(before)
+            key, trusts = load_key(), config_folder() / TRUST_NAME
+            if decrypt:
+                return Store.decrypt(folder, key, trusts=trusts, within=within, encryption=self._encryption)
+            return Store.open(folder, key, create=create, trusts=trusts, within=within, encryption=self._encryption)
 
         store = await asyncio.get_running_loop().run_in_executor(self._executor, work)
         if folder != self.folder:  # another one was chosen meanwhile, which whoever waits opens next
             store.close()
             return
         self._store = store
-        self.generation += 1
+        if before is None:
+            self.generation += 1
+        if store.in_clear is not None:
+            self._warn(f"The state in {folder} is to be encrypted, and is not. {store.in_clear}")
         others = store.shared_with
         if others is not None:
             logger.warning(

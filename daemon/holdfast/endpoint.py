@@ -29,6 +29,8 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+PASSPHRASE_VARIABLE = "HOLDFAST_PASSPHRASE"
+"""Names the passphrase of encrypted state, for a daemon that nobody can be asked about."""
 START_TIMEOUT = 30.0
 """Seconds a daemon may take from its start until it listens."""
 _CREDENTIALS = struct.Struct("3i")

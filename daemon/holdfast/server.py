@@ -383,6 +383,8 @@ class HoldfastServer(LanguageServer):
         self._on_request(messages.STATE_USAGE, house.room.usage)
         self._on_request(messages.STATE_COMPACT, house.room.compact)
         self._on_request(messages.STATE_VERIFY, house.examinations.verify)
+        self._on_request(messages.STATE_UNLOCK, house.locks.unlock)
+        self._on_request(messages.STATE_ENCRYPT, house.locks.encrypt)
         self._on_request(messages.STOP, self._stop)
         self._on_event(lsp.INITIALIZE, self._initialize)
         self._on_event(lsp.INITIALIZED, self._after_initialize)

@@ -20,7 +20,7 @@ from holdfast import endpoint
 from holdfast.bridge import Bridge
 from holdfast.connection import Connection, attach_stdio
 from holdfast.documents import path_of_uri
-from holdfast.endpoint import Claim, Endpoint, EndpointError
+from holdfast.endpoint import PASSPHRASE_VARIABLE, Claim, Endpoint, EndpointError
 from holdfast.errors import InvalidParams
 from holdfast.framing import MAX_MESSAGE, Body, Noise
 from holdfast.server import HoldfastServer
@@ -55,7 +55,8 @@ class Service:
     """One workspace's daemon: its core, its listening socket and its connections."""
 
     def __init__(self, claim: Claim, settings: Settings) -> None:
-        self.workspace = Workspace(claim.folder, settings)
+        # Taken out of the environment, which kernels inherit.
+        self.workspace = Workspace(claim.folder, settings, os.environ.pop(PASSPHRASE_VARIABLE, None))
         self._claim = claim
         self._token: str | None = None
         self._listener: asyncio.Server | None = None

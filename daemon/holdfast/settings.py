@@ -12,6 +12,7 @@ from typing import Any
 
 from holdfast.errors import InvalidParams
 from holdfast.protocol import camel_case
+from holdfast.store.keyslots import MODES, NONE
 
 CLOSE_GRACE = 600.0
 DELETE_GRACE = 10.0
@@ -45,6 +46,7 @@ class Settings:
         skip_secrets: Whether text and bytes are not saved whose names look like those of secrets.
         track_files: Whether what is in the files of the workspace is kept, so that an undo can bring them back.
         track_files_limit: Bytes above which that is not done for a file.
+        encryption: How saved state is encrypted that is not: "none", "passphrase" or "keyring".
         rollback_on_error: Whether memory goes back to what is saved when a run fails, unless the run says otherwise.
     """
 
@@ -61,6 +63,7 @@ class Settings:
     max_variable_bytes: int = 0
     skip_patterns: tuple[str, ...] = ()
     skip_secrets: bool = False
+    encryption: str = NONE
     rollback_on_error: bool = False
     track_files: bool = False
     track_files_limit: int = TRACK_FILES_LIMIT
@@ -120,6 +123,12 @@ def _checked(name: str, value: Any, folder: Path) -> Any:
         if value not in REBUILD:
             raise InvalidParams(
                 f'holdfast.{wire} has to be "never", "marked" or "always", not {value!r}; the setting is as before.'
+            )
+        return value
+    if name == "encryption":
+        if value not in MODES:
+            raise InvalidParams(
+                f'holdfast.{wire} has to be "none", "passphrase" or "keyring", not {value!r}; the setting is as before.'
             )
         return value
     if name == "track_files_limit":

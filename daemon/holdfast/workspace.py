@@ -25,6 +25,7 @@ from holdfast import cells, documents, protocol
 from holdfast.archive import Archive
 from holdfast.clients import Clients
 from holdfast.documents import OpenDocument, Passage, Place
+from holdfast.encryption import EncryptionRequests
 from holdfast.errors import HoldfastError, InvalidParams, KernelFailed, NoSession
 from holdfast.examination import Examinations
 from holdfast.execution import Asker, Execution
@@ -42,6 +43,7 @@ from holdfast.settings import Settings
 from holdfast.state_requests import StateRequests
 from holdfast.store.errors import StoreError
 from holdfast.store.folder import TRASH_NAME
+from holdfast.store.keyslots import Encryption
 from holdfast.store.store import Store
 from holdfast.time_travel import TimeTravel
 from holdfast.trust_requests import TrustRequests
@@ -59,6 +61,7 @@ class Workspace:
     Args:
         folder: The workspace; real path.
         settings: Shared with whoever changes them.
+        passphrase: What opens encrypted state without a question.
 
     Attributes:
         states: Answers what is asked about saved state.
@@ -68,16 +71,32 @@ class Workspace:
         file_travel: Brings them back.
         exporting, importing: Carry them to other places.
         room: Answers what is asked about the room that it takes.
+        locks: Encrypts it, and unlocks what is encrypted.
+        encryption: What opens encrypted state.
     """
 
-    def __init__(self, folder: Path, settings: Settings) -> None:
+    def __init__(self, folder: Path, settings: Settings, passphrase: str | None = None) -> None:
         self.folder = folder
         self.settings = settings
         self.sessions: dict[str, Session] = {}
         self.clients = Clients(self._resume_output)
         self.progress = Progress(self.clients)
-        self.archive = Archive(folder / settings.state_folder, self._state_lost, self._state_conflict)
-        self.files = FileHistory(folder, settings, is_document=self._is_document, run_of=self._run_of, warn=self._warn)
+        self.encryption = Encryption(settings.encryption, offered=passphrase)
+        self.archive = Archive(
+            folder / settings.state_folder,
+            self._state_lost,
+            self._state_conflict,
+            encryption=self.encryption,
+            warn=self._warn,
+        )
+        self.files = FileHistory(
+            folder,
+            settings,
+            self.encryption,
+            is_document=self._is_document,
+            run_of=self._run_of,
+            warn=self._warn,
+        )
         self._set_limits()
         self.pool = KernelPool(folder, settings.interpreter, spare=settings.spare)
         self.watcher = Watcher(
@@ -96,6 +115,7 @@ class Workspace:
         self.exporting, self.importing = Exporting(self), Importing(self)
         self.room = RoomRequests(self)
         self.examinations = Examinations(self)
+        self.locks = EncryptionRequests(self, self._take_up_saved)
         self._open: dict[str, OpenDocument] = {}
         self._bases: set[str] = set()
         self._retirements: dict[str, asyncio.TimerHandle] = {}
@@ -139,6 +159,8 @@ class Workspace:
         """
         changed = self.settings.update(values, self.folder)
         self._set_limits()
+        if "encryption" in changed:
+            self.encryption.wanted = self.settings.encryption
         if "interpreter" in changed:
             self.pool.use_interpreter(self.settings.interpreter)
         if not changed.isdisjoint({"max_variable_bytes", "skip_patterns", "skip_secrets"}):

@@ -76,6 +76,22 @@ class Client:
         params = protocol.VerifyParams(repair=repair)
         return await call(self._connection, protocol.STATE_VERIFY, params, protocol.Verified)
 
+    async def unlock(self, passphrase: str) -> protocol.Encrypted:
+        """Open encrypted state with its passphrase, until the daemon ends."""
+        return await call(
+            self._connection, protocol.STATE_UNLOCK, protocol.UnlockParams(passphrase), protocol.Encrypted
+        )
+
+    async def encrypt(self, mode: str = "passphrase", passphrase: str | None = None) -> protocol.Encrypted:
+        """Encrypt what is saved, change what opens it, or decrypt it.
+
+        Args:
+            mode: ``passphrase``, ``keyring``, or ``none`` to decrypt it.
+            passphrase: What opens it from now on.
+        """
+        params = protocol.EncryptParams(mode, passphrase)
+        return await call(self._connection, protocol.STATE_ENCRYPT, params, protocol.Encrypted)
+
     def events(self, *methods: str) -> Events:
         """Return the daemon's notifications with these methods (none: all), from this call on."""
         return Events(self._connection.subscribe(*methods))

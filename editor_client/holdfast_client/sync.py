@@ -194,6 +194,8 @@ class Client(_Face[aio.Client]):
     sessions = _blocking(aio.Client.sessions)
     flush = _blocking(aio.Client.flush)
     verify = _blocking(aio.Client.verify)
+    unlock = _blocking(aio.Client.unlock)
+    encrypt = _blocking(aio.Client.encrypt)
     request = _blocking(aio.Client.request)
     stop = _blocking(aio.Client.stop)
 

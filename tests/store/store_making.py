@@ -47,7 +47,7 @@ class Store(product.Store):
 
 def secret(wanted: str = PASSPHRASE if ENCRYPTED else NONE) -> Encryption:
     """Return what opens the stores of the tests, and encrypts new ones if that is wanted."""
-    return Encryption(wanted, "a passphrase", cost=2)
+    return Encryption(wanted, offered="a passphrase", cost=2)
 
 
 def cipher_of(folder: Path) -> Cipher:

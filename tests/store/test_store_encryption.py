@@ -9,6 +9,7 @@ import shutil
 import signal
 import sqlite3
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,7 @@ def test_without_the_right_passphrase_nothing_is_read_or_changed(folder: Path) -
 
 
 def test_a_passphrase_is_the_same_however_its_characters_are_put_together(folder: Path) -> None:
-    with encrypted(folder, Encryption(PASSPHRASE, "passé", cost=2)) as store:
+    with encrypted(folder, Encryption(PASSPHRASE, new_passphrase="passé", cost=2)) as store:
         store.commit("a.py", change({"x": b"1"}))
     with encrypted(folder, Encryption(passphrase="passe\u0301")) as store:
         assert values(store, "a.py") == {"x": (b"1", ())}
@@ -151,7 +152,7 @@ def test_a_passphrase_is_the_same_however_its_characters_are_put_together(folder
 def test_a_passphrase_is_changed_without_writing_anything_else_anew(folder: Path) -> None:
     with encrypted(folder) as store:
         store.commit("a.py", change({"x": (b"1", (LARGE,))}))
-        store.change_key(Encryption(PASSPHRASE, "another", cost=2))
+        store.change_key(Encryption(PASSPHRASE, new_passphrase="another", cost=2))
         before = contents(folder / "packs")
     with pytest.raises(StoreUnavailable, match="passphrase is not the right one"):
         encrypted(folder)
@@ -164,7 +165,7 @@ def test_a_passphrase_is_changed_without_writing_anything_else_anew(folder: Path
 
 
 def test_a_real_passphrase_takes_128_megabytes_to_try(folder: Path) -> None:
-    with encrypted(folder, Encryption(PASSPHRASE, "a passphrase")) as store:
+    with encrypted(folder, Encryption(PASSPHRASE, new_passphrase="a passphrase")) as store:
         store.commit("a.py", change({"x": b"1"}))
     (slot,) = json.loads((folder / "encryption.json").read_bytes())["slots"]
     assert 128 * slot["n"] * slot["r"] == 128 << 20
@@ -355,6 +356,7 @@ def test_a_store_that_is_decrypted_holds_what_it_held(folder: Path, clear: dict[
         for key in store.sessions():
             store.write_metadata(key)
     assert not (folder / "encryption.json").exists()
+    (folder / "encryption.json").write_bytes(b"of one that could not be encrypted")
     with Store.decrypt(folder, KEY, encryption=Encryption()) as store:
         assert values(store, "b.py") == {"y": (b"same", (LARGE,)), "new": (b"1", ())}
         assert [finding.problem for finding in list(store.examine())[-1].findings] == []
@@ -366,11 +368,14 @@ def test_a_store_that_is_not_whole_is_not_encrypted_and_stays_as_it_is(folder: P
     content[offset] ^= 1
     path.write_bytes(content)
     before = contents(folder)
-    with pytest.raises(StoreUnavailable, match="holdfast verify --repair"):
-        encrypted(folder)
-    assert {place: data for place, data in contents(folder).items() if "catalog" not in place.name} == {
-        place: data for place, data in before.items() if "catalog" not in place.name
-    }
+    with encrypted(folder) as store:
+        assert "holdfast verify --repair" in str(store.in_clear)
+        assert not store.is_encrypted
+        assert store.head("b.py") is not None
+    kept = {place: data for place, data in contents(folder).items() if place.name != "encryption.json"}
+    for files in (kept, before):  # opening a catalog writes to it
+        del files[folder / "catalog.sqlite"]
+    assert kept == before
     assert not (folder / "converting").exists()
     content[offset] ^= 1
     path.write_bytes(content)
@@ -451,6 +456,58 @@ def test_a_folder_that_was_never_finished_and_one_that_somebody_made_do_no_harm(
     assert (outside / "mine").read_bytes() == b"1"
     with plain(folder) as store:
         assert everything(store) == clear
+
+
+def test_what_lies_in_an_encrypted_folder_is_encrypted_with_its_key(folder: Path) -> None:
+    def inner(encryption: Encryption) -> Store:
+        return Store.open(folder / "files", KEY, within=folder, encryption=encryption)
+
+    with plain(folder) as store, inner(secret("none")) as files:
+        store.commit("a.py", change({"x": MARK}))
+        files.commit("files", change({"f": (b"", (LARGE,))}))
+        files.write_metadata("files")
+    with encrypted(folder) as store, inner(secret("none")) as files:
+        assert store.is_encrypted
+        assert files.is_encrypted
+        assert values(files, "files") == {"f": (b"", (LARGE,))}
+        store.change_key(Encryption(PASSPHRASE, new_passphrase="another", cost=2))
+    assert not list(folder.rglob("metadata.json"))
+    other = Encryption(offered="another")
+    with inner(other) as files:
+        assert values(files, "files") == {"f": (b"", (LARGE,))}
+    (folder / "encryption.json").unlink()
+    with pytest.raises(StoreUnavailable, match="put the file back"):
+        inner(other)
+    encrypted(folder, other).close()  # which has a copy
+    inner(other).close()
+
+
+def test_a_store_that_is_to_be_encrypted_is_not_made_before_it_has_a_passphrase(folder: Path) -> None:
+    for wanted in (Encryption(PASSPHRASE), Encryption(PASSPHRASE, "typed to open another")):
+        with pytest.raises(StoreUnavailable, match="holdfast encrypt") as caught:
+            encrypted(folder, wanted)
+        assert caught.value.kind == "locked"
+    with encrypted(folder) as store:
+        store.commit("a.py", change({"x": b"1"}))
+
+
+def test_two_stores_of_a_folder_that_are_encrypted_at_once_have_one_key(folder: Path) -> None:
+    for attempt in range(5):
+        place, shared = folder / str(attempt), secret(PASSPHRASE)
+        stores: list[Store] = []
+
+        def open_inner(place: Path = place, shared: Encryption = shared, stores: list[Store] = stores) -> None:
+            stores.append(Store.open(place / "files", KEY, within=place, encryption=shared))
+
+        threads = [threading.Thread(target=open_inner), threading.Thread(target=encrypted, args=(place, shared))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        stores[0].commit("files", change({"f": b"1"}))
+        stores[0].close()
+        with Store.open(place / "files", KEY, within=place, encryption=secret("none")) as files:
+            assert values(files, "files") == {"f": (b"1", ())}
 
 
 def test_what_one_keys_cipher_wrote_another_cannot_read() -> None:

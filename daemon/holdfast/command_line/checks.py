@@ -15,7 +15,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from holdfast import endpoint
-from holdfast.store.catalog import APPLICATION_ID, CATALOG_NAME, FORMAT
+from holdfast.store.catalog import APPLICATION_ID, CATALOG_NAME, ENCRYPTED_FORMAT
 from holdfast.store.folder import who_else_writes
 from holdfast.store.seal import KEY_NAME, KEY_SIZE, config_folder
 from holdfast.words import size
@@ -153,8 +153,8 @@ def _catalog(path: Path) -> Finding:
         )
     if application != APPLICATION_ID:
         return Finding("catalog", "problem", f"{path} was not made by Holdfast", "Move it out of the way.")
-    if form > FORMAT:
-        text = f"format {form} is newer than this Holdfast, which knows {FORMAT}"
+    if form > ENCRYPTED_FORMAT:
+        text = f"format {form} is newer than this Holdfast, which knows {ENCRYPTED_FORMAT}"
         return Finding("catalog", "problem", text, "Update Holdfast.")
     if verdict != "ok":
         text = f"{path} is damaged: {verdict}"
@@ -164,7 +164,8 @@ def _catalog(path: Path) -> Finding:
     return Finding(
         "catalog",
         "ok",
-        f"format {form}, whole, {size(path.stat().st_size)} (SQLite {sqlite3.sqlite_version})",
+        f"format {form}{', encrypted' if form == ENCRYPTED_FORMAT else ''}, whole, {size(path.stat().st_size)} "
+        f"(SQLite {sqlite3.sqlite_version})",
     )
 
 

@@ -16,6 +16,7 @@ from holdfast.archive import Archive
 from holdfast.protocol import FileAction, FilesWritten
 from holdfast.settings import Settings
 from holdfast.store.errors import StoreError, StoreUnavailable
+from holdfast.store.keyslots import Encryption
 from holdfast.store.records import HEAD, Change, VersionRecord
 from holdfast.store.store import Store
 
@@ -54,6 +55,7 @@ class FileHistory:
         self,
         folder: Path,
         settings: Settings,
+        encryption: Encryption,
         *,
         is_document: Callable[[str], bool],
         run_of: Callable[[str, int], Awaitable[str]],
@@ -70,7 +72,14 @@ class FileHistory:
         self._told_too_many = False
         self.standing: dict[str, int] = {}
         state_folder = folder / settings.state_folder
-        self.archive = Archive(state_folder / SUBFOLDER, lambda *_: self._contents.forget(), logger.info, inside=True)
+        self.archive = Archive(
+            state_folder / SUBFOLDER,
+            lambda *_: self._contents.forget(),
+            logger.info,
+            encryption=encryption,
+            warn=warn,
+            inside=True,
+        )
         self._use(state_folder)
 
     def _use(self, state_folder: Path) -> None:

@@ -17,7 +17,16 @@ from holdfast.protocol.runs import (
 from holdfast.protocol.sessions import DocumentParams, OptionalDocumentParams, RestartParams, Session
 from holdfast.protocol.states import Cleared, ClearParams, State, StateEventParams, TrustParams
 from holdfast.protocol.transfers import ExportParams, ImportParams, Transferred
-from holdfast.protocol.upkeep import Compacted, CompactParams, Usage, Verified, VerifyParams
+from holdfast.protocol.upkeep import (
+    Compacted,
+    CompactParams,
+    Encrypted,
+    EncryptParams,
+    UnlockParams,
+    Usage,
+    Verified,
+    VerifyParams,
+)
 from holdfast.protocol.variables import Diff, DiffParams, Inspection, InspectParams, Variable, VariablesParams
 from holdfast.protocol.versions import (
     BranchParams,
@@ -58,6 +67,8 @@ STATE_HISTORY = "holdfast/state/history"
 STATE_USAGE = "holdfast/state/usage"
 STATE_COMPACT = "holdfast/state/compact"
 STATE_VERIFY = "holdfast/state/verify"
+STATE_UNLOCK = "holdfast/state/unlock"
+STATE_ENCRYPT = "holdfast/state/encrypt"
 STOP = "holdfast/stop"
 """Ends the daemon for all its clients, everything flushed first (what ``holdfast stop`` sends)."""
 
@@ -94,6 +105,8 @@ REQUESTS: dict[str, tuple[Any, Any]] = {
     STATE_USAGE: (OptionalDocumentParams, Usage),
     STATE_COMPACT: (CompactParams, Compacted),
     STATE_VERIFY: (VerifyParams, Verified),
+    STATE_UNLOCK: (UnlockParams, Encrypted),
+    STATE_ENCRYPT: (EncryptParams, Encrypted),
     STOP: (None, None),
 }
 """Client to server: method → (type of params, type of result)."""

@@ -71,6 +71,31 @@ class VerifyParams:
 
 
 @attrs.define
+class UnlockParams:
+    """Open encrypted state with its passphrase."""
+
+    passphrase: str
+
+
+@attrs.define
+class EncryptParams:
+    """Encrypt saved state (``mode``: ``passphrase`` or ``keyring``), change what opens it, or decrypt it (``none``)."""
+
+    mode: str
+    passphrase: str | None = None
+
+
+@attrs.define
+class Encrypted:
+    """Whether saved state is encrypted now; `left`: folders in which something of it still lies in clear."""
+
+    encrypted: bool
+    folder: str
+    message: str
+    left: list[str]
+
+
+@attrs.define
 class FoundProblem:
     """Something that is wrong with saved state, and what a repair does about it, or did."""
 

@@ -23,26 +23,25 @@ from .copying import Needed, PackCopy
 from .core import Core, now
 from .errors import Damaged, SaveFailed, StoreError, StoreUnavailable
 from .folder import PACKS_NAME, SESSIONS_NAME
-from .keyslots import ENVELOPE_NAME, write_envelope
+from .keyslots import ENVELOPE_NAME
 from .ledger import ListingRow
 from .mending import strays
 from .packs import PackFolder, flush, sync_folder
 from .rows import VersionRow
 
 CONVERTING, CONVERTED = "converting", "converted"
-_OLD_PACKS, _DECRYPTED = "packs.old", "decrypted"
+_OLD_PACKS, _ENCRYPTED, _DECRYPTED = "packs.old", "encrypted", "decrypted"
 _PAGE = 500
 _SPARE = 16 << 20
 
 
-def convert(core: Core, folder: Path, cipher: Cipher, envelope: bytes | None) -> None:
-    """Write a store anew, encrypted in another way or not at all; nothing of it counts before `take_place`.
+def convert(core: Core, folder: Path, cipher: Cipher) -> None:
+    """Write a store anew, encrypted or not; nothing of it counts before `commit`.
 
     Args:
         core: the store, which nobody uses meanwhile.
         folder: its folder.
         cipher: how the new one is written.
-        envelope: what holds its key; None if it is not encrypted.
 
     Raises:
         StoreError: something is damaged, or there is no room. Nothing was changed.
@@ -53,11 +52,8 @@ def convert(core: Core, folder: Path, cipher: Cipher, envelope: bytes | None) ->
         _require_room(core, folder)
         (target / PACKS_NAME).mkdir(mode=0o700, parents=True)
         target.chmod(0o700)
-        _Conversion(core, target, cipher, envelope).run()
-        if envelope is not None:
-            write_envelope(target, envelope)
-        else:
-            (target / _DECRYPTED).touch(0o600)
+        _Conversion(core, target, cipher).run()
+        (target / (_ENCRYPTED if cipher.encrypts else _DECRYPTED)).touch(0o600)
         for place in (target / PACKS_NAME, target, folder):
             sync_folder(place)
     except OSError as error:
@@ -82,13 +78,12 @@ def _require_room(core: Core, folder: Path) -> None:
 class _Conversion:
     """One store written anew."""
 
-    def __init__(self, core: Core, target: Path, cipher: Cipher, envelope: bytes | None) -> None:
+    def __init__(self, core: Core, target: Path, cipher: Cipher) -> None:
         self._core = core
         self._packs = PackFolder(target / PACKS_NAME, core.packs.store_id, cipher)
         path = target / CATALOG_NAME
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         self._catalog = Catalog(path, cipher)
-        self._envelope = envelope
         self._records: dict[str, dict[int, tuple[int, int]]] = {"versions": {}, "listings": {}}
 
     def run(self) -> None:
@@ -99,9 +94,6 @@ class _Conversion:
         try:
             catalog.prepare()
             catalog.create(core.packs.store_id, now(), rebuilding=False)
-            if self._envelope is not None:
-                with catalog.transaction():
-                    catalog.note_envelope(self._envelope)
             self._copy_packs()
             self._copy_rows()
             with catalog.transaction(durable=True):
@@ -254,9 +246,8 @@ def _take_place(folder: Path, new: Path) -> None:
         for side in ("-wal", "-shm"):
             (folder / f"{CATALOG_NAME}{side}").unlink(missing_ok=True)
         (new / CATALOG_NAME).replace(folder / CATALOG_NAME)
-    if (new / ENVELOPE_NAME).exists():
+    if (new / _ENCRYPTED).exists():
         shutil.rmtree(folder / SESSIONS_NAME, ignore_errors=True)  # where it was told in clear what is saved
-        (new / ENVELOPE_NAME).replace(folder / ENVELOPE_NAME)
     if (new / _DECRYPTED).exists():
         (folder / ENVELOPE_NAME).unlink(missing_ok=True)
     sync_folder(folder)

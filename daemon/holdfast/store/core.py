@@ -85,6 +85,8 @@ class Core(Durability):
         self._heads_seen = catalog.data_version()
         self.data_key: bytes | None = None
         """What an encrypted store is encrypted with."""
+        self.in_clear: str | None = None
+        """Why it is not encrypted, if it is to be."""
         self.boot = b""
         """Tells this run of the system from others."""
         self._previewing = False

@@ -31,6 +31,7 @@ _OURS = (
     ".gitignore",
     "daemon",
     "logs",
+    "files",
     "encryption.json",
     "converting",
     "converted",

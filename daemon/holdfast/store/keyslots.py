@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import threading
 import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,17 +31,23 @@ _MAX_SIZE = 1 << 16
 
 @dataclass(slots=True)
 class Encryption:
-    """What opens encrypted stores of one workspace, and whether new ones are to be encrypted.
+    """What opens encrypted stores of one workspace, and whether those that are not are to be encrypted.
 
     Attributes:
         wanted: ``none``, ``passphrase`` or ``keyring``: how a store is encrypted that is not.
-        passphrase: what the user typed, if anything.
+        passphrase: what the user typed to open one; tried once.
+        new_passphrase: what the user chose for one that is to be encrypted; used once.
+        offered: stands in for both, as long as it lives.
         cost: of trying a passphrase (scrypt's N).
+        lock: held while a folder is given a key, so that it does not get two.
     """
 
     wanted: str = NONE
     passphrase: str | None = None
+    new_passphrase: str | None = None
+    offered: str | None = None
     cost: int = SCRYPT_COST
+    lock: threading.Lock = field(default_factory=threading.Lock)
     _known: dict[bytes, bytes] = field(default_factory=dict)
 
     def make(self, where: Path) -> tuple[bytes, bytes]:
@@ -68,13 +75,20 @@ class Encryption:
             slot: dict[str, Any] = {"kind": KEYRING, "service": _SERVICE, "user": _USER}
         else:
             salt = secrets.token_bytes(16)
-            wrapping = _stretch(self._passphrase(where), salt, self.cost, 8, 1)
+            chosen = self.new_passphrase or self.offered
+            if chosen is None:
+                raise StoreUnavailable(
+                    "locked",
+                    f"The state in {where} is to be encrypted, and has no passphrase yet. Nothing is saved until it "
+                    f"has one; cells run all the same. `holdfast encrypt` asks for it.",
+                )
+            wrapping = _stretch(chosen, salt, self.cost, 8, 1)
             slot = {"kind": PASSPHRASE, "kdf": "scrypt", "salt": salt.hex(), "n": self.cost, "r": 8, "p": 1}
         nonce = os.urandom(NONCE_SIZE)
         slot |= {"nonce": nonce.hex(), "key": AESGCM(wrapping).encrypt(nonce, data_key, _about(slot)).hex()}
         text = json.dumps({"format": 1, "cipher": "AES-256-GCM", "slots": [slot]}, indent=2).encode("ascii") + b"\n"
         self._known[text] = data_key
-        self.passphrase = None
+        self.new_passphrase = None
         return text, data_key
 
     def unlock(self, envelope: bytes, where: Path) -> bytes:
@@ -94,14 +108,12 @@ class Encryption:
                 refused = error
                 continue
             self._known[envelope] = key
-            self.passphrase = None  # it has done what it was for
             return key
-        raise refused or _unreadable(where)
+        raise refused or unreadable(where)
 
-    def forget(self) -> None:
-        """Lock what was unlocked."""
-        self._known.clear()
-        self.passphrase = None
+    def learn(self, other: Encryption) -> None:
+        """Open what another one opens, too."""
+        self._known.update(other._known)
 
     def _open(self, slot: dict[str, Any], where: Path) -> bytes:
         from cryptography.exceptions import InvalidTag
@@ -111,20 +123,15 @@ class Encryption:
             wrapping = _keyring_key(where, create=False)
             wrong = "The keyring's key is not the one that it was encrypted with: it comes from another user or machine"
         else:
-            wrapping = _stretch(
-                self._passphrase(where), bytes.fromhex(slot["salt"]), int(slot["n"]), int(slot["r"]), int(slot["p"])
-            )
+            given, self.passphrase = self.passphrase or self.offered, None
+            if given is None:
+                raise locked(where, "Its passphrase is not known yet")
+            wrapping = _stretch(given, bytes.fromhex(slot["salt"]), slot["n"], slot["r"], slot["p"])
             wrong = "The passphrase is not the right one"
-            self.passphrase = None
         try:
             return AESGCM(wrapping).decrypt(bytes.fromhex(slot["nonce"]), bytes.fromhex(slot["key"]), _about(slot))
         except InvalidTag:
             raise locked(where, wrong) from None
-
-    def _passphrase(self, where: Path) -> str:
-        if self.passphrase is None:
-            raise locked(where, "Its passphrase is not known yet")
-        return self.passphrase
 
 
 def locked(where: Path, why: str) -> StoreUnavailable:
@@ -136,7 +143,8 @@ def locked(where: Path, why: str) -> StoreUnavailable:
     )
 
 
-def _unreadable(where: Path) -> StoreUnavailable:
+def unreadable(where: Path) -> StoreUnavailable:
+    """Return the error for a key that is lost."""
     return StoreUnavailable(
         "damaged",
         f"{where / ENVELOPE_NAME} holds the key of the encrypted state, and is missing or not readable. Without it "
@@ -166,7 +174,7 @@ def _slots(envelope: bytes, where: Path) -> list[dict[str, Any]]:
     except UNREADABLE:
         right = False
     if not right:
-        raise _unreadable(where)
+        raise unreadable(where)
     return list(slots)
 
 

@@ -13,12 +13,12 @@ from .appending import PackAppender, write_error
 from .catalog import APPLICATION_ID, CATALOG_NAME, ENCRYPTED_FORMAT, Catalog, peek
 from .cipher import CLEAR, Cipher, Encrypting
 from .compacting import remove_retired
+from .converting import CONVERTED, convert, problem_of, take_place
 from .converting import commit as commit_conversion
-from .converting import convert, problem_of, take_place
 from .core import Core, now
 from .errors import Damaged, StoreError, StoreUnavailable
 from .folder import PACKS_NAME, FolderLock, furnish, prepare
-from .keyslots import NONE, Encryption, read_envelope, write_envelope
+from .keyslots import ENVELOPE_NAME, NONE, Encryption, read_envelope, unreadable, write_envelope
 from .packs import BULK, LOG, PackFolder
 from .recovery import Recovery, told_by_packs
 from .seal import Seal
@@ -49,13 +49,13 @@ class Opener:
         encryption: Encryption | None = None,
     ) -> None:
         self._folder = folder
-        self._key = key
+        self._signing = key
         self._trusts = trusts
         self._within = within
         self._encryption = encryption or Encryption()
 
     def open(self, *, create: bool) -> Core:
-        """Open it; encrypt it before, if it is to be and is not.
+        """Open it; encrypt it before, if it is to be and is not. If that cannot be done, `Core.in_clear` says why.
 
         Raises:
             StoreUnavailable: it cannot be used as it is.
@@ -70,8 +70,7 @@ class Opener:
             furnish(self._folder)
             core = self._open(lock)
             if self._is_wanted and not core.packs.cipher.encrypts:
-                envelope, data_key = self._new_envelope()
-                core = self._convert(core, lock, envelope, Encrypting(data_key))
+                core = self._encrypt(core, lock)
             undo.pop_all()
             return core
 
@@ -89,32 +88,76 @@ class Opener:
             take_place(self._folder)
             core = self._open(lock)
             if core.packs.cipher.encrypts:
-                core = self._convert(core, lock, None, CLEAR)
+                core = self._convert(core, lock, CLEAR)
+            elif self._within is None:
+                (self._folder / ENVELOPE_NAME).unlink(missing_ok=True)  # of one that was to be encrypted
             undo.pop_all()
             return core
 
     @property
     def _is_wanted(self) -> bool:
         """Whether a store that is not encrypted is to be: where a key lies, it always is."""
-        return self._encryption.wanted != NONE or self._envelope_here() is not None
+        return self._encryption.wanted != NONE or read_envelope(self._keeps_key) is not None
 
-    def _envelope_here(self) -> bytes | None:
-        """Return what holds the key, if one lies in the folder, or in the state folder that it is a part of."""
-        found = read_envelope(self._folder)
-        return read_envelope(self._within) if found is None and self._within is not None else found
+    @property
+    def _keeps_key(self) -> Path:
+        """Where the key lies: what is inside of a state folder is encrypted with that one's."""
+        return self._folder if self._within is None else self._within
 
-    def _new_envelope(self) -> tuple[bytes, bytes]:
-        """Return what holds the key of a store that is to be encrypted, and the key."""
-        here = self._envelope_here()
-        if here is None:
-            return self._encryption.make(self._folder)
-        return here, self._encryption.unlock(here, self._folder)
+    def _key(self, copy: bytes | None, *, may_make: bool) -> tuple[bytes, bytes]:
+        """Return what holds the key, and the data key.
 
-    def _convert(self, core: Core, lock: FolderLock, envelope: bytes | None, cipher: Cipher) -> Core:
+        Args:
+            copy: what holds it as well, if the file is lost or damaged.
+            may_make: nothing is encrypted with a key that might be lost: if there is none, there is to be one.
+
+        Raises:
+            StoreUnavailable: there is none, or it cannot be opened or written.
+        """
+        place = self._keeps_key
+        with self._encryption.lock:
+            found = read_envelope(place)
+            envelope = copy if found is None else found
+            try:
+                if envelope is not None:
+                    data_key = self._encryption.unlock(envelope, place)
+                elif may_make:
+                    envelope, data_key = self._encryption.make(place)
+                else:
+                    raise unreadable(place)
+            except StoreUnavailable as error:
+                if error.kind != "damaged" or copy is None or copy == envelope:
+                    raise
+                envelope, data_key = copy, self._encryption.unlock(copy, place)
+            if found != envelope:
+                try:
+                    write_envelope(place, envelope)
+                except OSError as error:
+                    raise problem_of(error) from error
+        return envelope, data_key
+
+    def _encrypt(self, core: Core, lock: FolderLock) -> Core:
+        """Encrypt a store; if it is not whole, or there is no room, it stays as it is, and says so."""
+        try:
+            data_key = self._key(None, may_make=True)[1]
+        except StoreUnavailable:
+            core.keep_lock()
+            core.close()
+            raise
+        try:
+            return self._convert(core, lock, Encrypting(data_key))
+        except StoreUnavailable as error:
+            if (self._folder / CONVERTED).exists():
+                raise
+            core = self._open(lock)
+            core.in_clear = error.message
+            return core
+
+    def _convert(self, core: Core, lock: FolderLock, cipher: Cipher) -> Core:
         try:
             try:
                 core.settle()
-                convert(core, self._folder, cipher, envelope)
+                convert(core, self._folder, cipher)
             finally:
                 core.keep_lock()
                 core.close()
@@ -142,7 +185,8 @@ class Opener:
                     raise _damaged(self._folder, "it does not say which store it belongs to")
                 envelope, data_key, cipher = None, None, CLEAR
                 if encrypted:
-                    envelope, data_key = self._envelope(catalog, is_new=form is None and told is None)
+                    copy = None if form is None else catalog.envelope()
+                    envelope, data_key = self._key(copy, may_make=form is None and told is None)
                     cipher = Encrypting(data_key)
                 catalog.use(cipher)
                 catalog.prepare()
@@ -154,40 +198,14 @@ class Opener:
                 raise _unavailable(error) from error
             packs = PackFolder(self._folder / PACKS_NAME, store_id, cipher)
             undo.callback(packs.close)
-            core = Core(catalog, packs, Seal(self._key), lock, Trusts(self._trusts))
+            core = Core(catalog, packs, Seal(self._signing), lock, Trusts(self._trusts))
             core.data_key = data_key
             try:
-                _set_up(core, envelope)
+                _set_up(core, envelope if self._within is None else None)
             except StoreError as error:
                 raise _unavailable(error) from error
             undo.pop_all()
             return core
-
-    def _envelope(self, catalog: Catalog, *, is_new: bool) -> tuple[bytes, bytes]:
-        """Return what holds the store's key, and the key.
-
-        Raises:
-            StoreUnavailable: it is lost, or cannot be opened.
-        """
-        found = read_envelope(self._folder)
-        if is_new:
-            envelope, data_key = self._new_envelope()
-        else:
-            copy = None if catalog.identity()[2] else catalog.envelope()
-            try:
-                envelope = found or copy or b""
-                data_key = self._encryption.unlock(envelope, self._folder)
-            except StoreUnavailable as error:
-                if error.kind != "damaged" or copy is None or copy == envelope:
-                    raise
-                envelope = copy
-                data_key = self._encryption.unlock(copy, self._folder)
-        if found != envelope:
-            try:
-                write_envelope(self._folder, envelope)
-            except OSError as error:
-                raise problem_of(error) from error
-        return envelope, data_key
 
 
 def change_key(core: Core, folder: Path, encryption: Encryption) -> None:

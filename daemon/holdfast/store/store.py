@@ -65,7 +65,7 @@ class Store(Keeping, Trusting):
             trusts: where it is noted what the user said of the state of others; None: all of it is refused.
             within: the state folder, if this is one inside of it.
             encryption: what opens it if it is encrypted. If it says that state is to be encrypted, and this is not, all
-                of it is written anew before, which takes as long as copying it.
+                of it is written anew before, which takes as long as copying it; `in_clear` says if that failed.
 
         Raises:
             StoreUnavailable: it cannot be used as it is; nothing in it was changed. Kind ``locked``: it is encrypted,
@@ -102,6 +102,11 @@ class Store(Keeping, Trusting):
     def is_encrypted(self) -> bool:
         """Whether what it writes is encrypted."""
         return self._core.packs.cipher.encrypts
+
+    @property
+    def in_clear(self) -> str | None:
+        """Why it is not encrypted, if it is to be."""
+        return self._core.in_clear
 
     def change_key(self, encryption: Encryption) -> None:
         """Have an encrypted store opened in another way from now on: by another passphrase, or by the keyring.

@@ -1,0 +1,98 @@
+"""What clients ask about encrypted state: open it, encrypt what is not, or decrypt it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast import protocol
+from holdfast.errors import HoldfastError, InvalidParams, NoSession
+from holdfast.protocol import Encrypted
+from holdfast.store.folder import TRASH_NAME
+from holdfast.store.keyslots import KEYRING, MODES, NONE, PASSPHRASE, Encryption
+from holdfast.translation import store_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from holdfast.archive import Archive
+    from holdfast.workspace import Workspace
+
+
+class EncryptionRequests:
+    """Answers the requests about the encryption of a workspace's state.
+
+    Args:
+        house: the workspace.
+        take_up: called once state can be read that could not be.
+
+    Raises, from every method: StateDamaged, HoldfastError: it could not be done; what is saved is as it was.
+    """
+
+    def __init__(self, house: Workspace, take_up: Callable[[], Awaitable[None]]) -> None:
+        self._house = house
+        self._take_up = take_up
+
+    async def unlock(self, params: protocol.UnlockParams) -> Encrypted:
+        """Open encrypted state with its passphrase; from then on it is read and saved until the daemon ends.
+
+        Raises:
+            NoSession: nothing is saved.
+        """
+        archive, encryption = self._house.archive, self._house.encryption
+        encryption.passphrase = params.passphrase
+        try:
+            with store_errors():
+                store = await archive.readable()
+        finally:
+            encryption.passphrase = None
+        if store is None:
+            raise NoSession(f"Nothing is saved in {archive.folder}, so there is nothing to unlock.")
+        await self._take_up()
+        state = "is unlocked: what is saved in it comes back" if store.is_encrypted else "is not encrypted"
+        return Encrypted(store.is_encrypted, str(archive.folder), f"{archive.folder} {state}.", [])
+
+    async def encrypt(self, params: protocol.EncryptParams) -> Encrypted:
+        """Encrypt what is saved, have another passphrase or the keyring open it, or decrypt it.
+
+        Raises:
+            InvalidParams: there is no such mode, or no passphrase.
+        """
+        if params.mode not in MODES:
+            raise InvalidParams(f'`mode` has to be "none", "passphrase" or "keyring", not {params.mode!r}.')
+        if params.mode == PASSPHRASE and not params.passphrase:
+            raise InvalidParams("An empty passphrase hides nothing; nothing was changed.")
+        main, files = self._house.archive, self._house.files.archive
+        if params.mode == NONE:
+            with store_errors():
+                for archive in (files, main):  # what lies in an encrypted folder is
+                    if archive is main or await archive.readable() is not None:
+                        await archive.rewrite(decrypt=True)
+            self._house.encryption.wanted = NONE
+            return Encrypted(False, str(main.folder), f"{main.folder} is not encrypted.", [])
+        with store_errors():
+            await self._encrypt(main, files, params)
+        left = [] if not (main.folder / TRASH_NAME).is_dir() else [str(main.folder / TRASH_NAME)]
+        opens = "the keyring of the system" if params.mode == KEYRING else "its passphrase"
+        return Encrypted(True, str(main.folder), f"{main.folder} is encrypted, and {opens} opens it.", left)
+
+    async def _encrypt(self, main: Archive, files: Archive, params: protocol.EncryptParams) -> None:
+        encryption, before = self._house.encryption, self._house.encryption.wanted
+        store = await main.opened()
+        if store.is_encrypted:
+            chosen = Encryption(params.mode, new_passphrase=params.passphrase, cost=encryption.cost)
+            await main.run(lambda store: store.change_key(chosen))
+            encryption.learn(chosen)
+            return
+        encryption.wanted, encryption.new_passphrase = params.mode, params.passphrase
+        try:
+            await main.rewrite()
+            store = await main.opened()
+            if store.in_clear is not None:
+                raise HoldfastError(store.in_clear, kind="notEncrypted")
+            if await files.readable() is not None:
+                await files.rewrite()
+        except BaseException:
+            encryption.wanted = before
+            raise
+        finally:
+            encryption.new_passphrase = None
