@@ -56,7 +56,7 @@ class Service:
 
     def __init__(self, claim: Claim, settings: Settings) -> None:
         # Taken out of the environment, which kernels inherit.
-        self.workspace = Workspace(claim.folder, settings, os.environ.pop(PASSPHRASE_VARIABLE, None))
+        self.workspace = Workspace(claim.folder, settings, os.environ.pop(PASSPHRASE_VARIABLE, None) or None)
         self._claim = claim
         self._token: str | None = None
         self._listener: asyncio.Server | None = None

@@ -111,4 +111,4 @@ def test_a_store_of_a_newer_format_is_refused_without_harm(tmp_path: Path, where
     after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "lock"}
     changed = {path.name for path, data in before.items() if after[path] != data}
     assert changed <= ({"catalog.sqlite"} if where == "pack" else set())
-    assert {path.name for path in after} - {path.name for path in before} <= {".gitignore"}
+    assert {path.name for path in after} - {path.name for path in before} <= {".gitignore", "encryption.json"}

@@ -123,7 +123,8 @@ class Encryption:
             wrapping = _keyring_key(where, create=False)
             wrong = "The keyring's key is not the one that it was encrypted with: it comes from another user or machine"
         else:
-            given, self.passphrase = self.passphrase or self.offered, None
+            given = self.offered if self.passphrase is None else self.passphrase
+            self.passphrase = None
             if given is None:
                 raise locked(where, "Its passphrase is not known yet")
             wrapping = _stretch(given, bytes.fromhex(slot["salt"]), slot["n"], slot["r"], slot["p"])
