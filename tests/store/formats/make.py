@@ -4,7 +4,8 @@
     PYTHONPATH=/tmp/then/daemon python tests/store/formats/make.py tests/store/formats/format-N
 
 format-1 was made with the code right before "Old versions can be thinned" (5bd1653), format-2 with that of the commit
-that adds it. What the folders hold says `expected`; `key` is the key that sealed them.
+that adds it. format-3 is encrypted, with the passphrase "a passphrase". What the folders hold says `expected`; `key`
+is the key that sealed them.
 """
 
 from __future__ import annotations
@@ -48,7 +49,12 @@ def make(folder: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "key").write_bytes(KEY)
     before: dict[str, tuple[bytes, tuple[bytes, ...]]] = {}
-    with Store.open(folder / "state", KEY) as store:
+    more = {}
+    if folder.name == "format-3":
+        from holdfast.store.keyslots import PASSPHRASE, Encryption
+
+        more = {"encryption": Encryption(PASSPHRASE, new_passphrase="a passphrase", cost=1 << 10)}
+    with Store.open(folder / "state", KEY, **more) as store:
         for number, state in expected().items():
             changed = [
                 ComponentContent(name, (name,), f"fp {name}", stream, buffers, {name: {"name": name, "type": "bytes"}})
