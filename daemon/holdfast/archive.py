@@ -146,7 +146,9 @@ class Archive:
             key, trusts = load_key(), config_folder() / TRUST_NAME
             if decrypt:
                 return Store.decrypt(folder, key, trusts=trusts, within=within, encryption=self._encryption)
-            return Store.open(folder, key, create=create, trusts=trusts, within=within, encryption=self._encryption)
+            store = Store.open(folder, key, create=create, trusts=trusts, within=within, encryption=self._encryption)
+            store.redescribe()
+            return store
 
         store = await asyncio.get_running_loop().run_in_executor(self._executor, work)
         if folder != self.folder:  # another one was chosen meanwhile, which whoever waits opens next

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
 import signal
 from pathlib import Path
@@ -132,6 +133,22 @@ async def test_what_is_kept_of_files_is_verified_and_repaired_as_well(folder: Pa
         assert [problem["kind"] for problem in found["problems"]] == ["pack"]
         assert found["problems"][0]["what"].endswith("(of the files that runs wrote)")
         assert (await verify(client, repair=True))["ok"]
+
+
+async def test_a_verification_after_kill_nine_finds_nothing(folder: Path) -> None:
+    async with opened(folder) as client:
+        await client.run("a.py", "x = 1")
+        await client.run("b.py", "y = 1")
+        await client.run("b.py", "y = 2")
+        await client.flush("a.py")
+        await client.kill()
+    # As if the kill had come before the daemon could describe what it had saved.
+    path = folder / ".state" / "sessions" / "b.py" / "metadata.json"
+    path.write_text(path.read_text().replace('"version": 2', '"version": 1'))
+    (folder / ".state" / "sessions" / "a.py" / "metadata.json").unlink()
+    async with opened(folder) as client:
+        assert (await verify(client))["problems"] == []
+    assert [variable["preview"] for variable in json.loads(path.read_text())["variables"]] == ["2"]
 
 
 async def test_a_daemon_that_starts_removes_what_repairs_took_out_long_ago(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The `metadata.json` beside the catalog, one per session: for people and their tools, never read back."""
+"""The `metadata.json` beside the catalog, one per session: for people and their tools; nothing is taken from it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,22 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .packs import open_plain
 from .records import ComponentEntry, VersionRecord
 
 METADATA_NAME = "metadata.json"
 _ELSEWHERE = "@elsewhere"
 _FORBIDDEN = set('<>:"|?*\\')
 _PATH_MAX = 1024
+_BEGINNING = 1 << 14
+"""Bytes in which the version stands, with the longest of keys before it."""
+_VERSION = re.compile(rb'^  "version": (\d{1,10}),$', re.MULTILINE)
 
 
 def metadata_folder(sessions: Path, key: str) -> Path:
@@ -95,6 +100,17 @@ def _make_real(top: Path, folder: Path) -> None:
             part.mkdir(mode=0o700)
         if part.is_symlink():
             raise NotADirectoryError(f"{part} is a symbolic link")
+
+
+def version_told(sessions: Path, key: str) -> int | None:
+    """Return the version that the file tells of; None if it cannot be told, or there is none."""
+    try:
+        fd = open_plain(metadata_folder(sessions, key) / METADATA_NAME, os.O_RDONLY)
+    except OSError:
+        return None
+    with os.fdopen(fd, "rb") as file:
+        told = _VERSION.search(file.read(_BEGINNING))
+    return None if told is None else int(told[1])
 
 
 def remove(sessions: Path, key: str) -> None:

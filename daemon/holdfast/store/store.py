@@ -31,6 +31,9 @@ from .trusting import Trusting
 
 __all__ = ["HEAD", "Store"]
 
+_MOST_DESCRIBED = 1000
+"""Sessions whose descriptions are looked at when the folder is opened."""
+
 
 class Store(Keeping, Trusting):
     """One `.state` folder, open. Keys are workspace-relative POSIX paths, or URIs and absolute paths for files outside.
@@ -445,6 +448,15 @@ class Store(Keeping, Trusting):
                 "metadata",
                 f"The description of {key} could not be written ({error}). Its saved state is not concerned.",
             ) from error
+
+    def redescribe(self) -> None:
+        """Write descriptions anew that do not tell of where their session stands; a kill came before they could be."""
+        with contextlib.suppress(StoreError):
+            for key in [] if self.is_encrypted else self.sessions()[:_MOST_DESCRIBED]:
+                session = self._places.find(key)
+                told = metadata.version_told(self.folder / SESSIONS_NAME, key)
+                if session is not None and session.head != told:
+                    self._refresh_metadata(key)
 
     def _follow(self, moved: list[tuple[str, str]]) -> None:
         for old, new in moved:
