@@ -16,6 +16,7 @@ from store_making import (
     Store,
     Value,
     change,
+    cipher_of,
     clear_only,
     damage,
     packs,
@@ -25,7 +26,7 @@ from store_making import (
 )
 from store_repair import examine, examined, found, repair
 
-from holdfast.store.packs import BULK, LOG, PACK_HEADER, pack_header
+from holdfast.store.packs import BULK, LOG, PACK_HEADER, pack_header, scan
 
 BIG = {name: os.urandom(1_200_000) for name in "abc"}
 
@@ -380,3 +381,37 @@ def test_a_repair_that_is_killed_between_any_two_of_its_steps_can_be_done_again(
         store.close()
         assert repair(folder) == []
         assert every(folder) == history
+
+
+def test_a_log_that_was_cut_between_two_records_is_not_believed_about_what_it_does_not_tell_any_more(
+    folder: Path,
+) -> None:
+    history = build(folder)
+    with Store.open(folder, KEY) as store:
+        store.move("b.py", "c.py")
+        for key in store.sessions():
+            store.write_metadata(key)
+    log, cipher = log_of(folder), cipher_of(folder)
+    with log.open("rb") as file:
+        *_, last = scan(file.fileno(), PACK_HEADER.size, log.stat().st_size, cipher)
+    os.truncate(log, last.offset)
+    assert ("log", log.name) in found(folder)
+    assert repair(folder) == []
+    for path in [None, *folder.glob("catalog.sqlite*")]:
+        if path is not None:
+            path.unlink()
+        with Store.open(folder, KEY) as store:
+            assert store.sessions() == ["a.py", "c.py"]
+    assert every(folder) == history
+
+
+def test_a_catalog_whose_tables_are_described_by_no_text_is_made_anew(folder: Path) -> None:
+    history = build(folder)
+    damaged = folder / "catalog.sqlite"
+    content = bytearray(damaged.read_bytes())
+    at = content.find(b"CREATE TABLE chunks") + 7
+    content[at : at + 12] = b"\xff\xfe\xfd [\xf3\xf76W\xe7\xa6V"
+    damaged.write_bytes(content)
+    assert found(folder) == [("catalog", "catalog.sqlite")]
+    repair(folder)
+    assert every(folder) == history

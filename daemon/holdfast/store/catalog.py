@@ -573,6 +573,8 @@ def peek(path: Path) -> tuple[int, bool] | None:
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
             raise damaged_catalog("it is not a database") from error
         return None  # what it holds may still be in its write-ahead log
+    except UnicodeDecodeError:  # SQLite quotes what is damaged
+        return None
     finally:
         db.close()
 

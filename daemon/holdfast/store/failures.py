@@ -18,6 +18,8 @@ def translated(*, saving: bool) -> Iterator[None]:
         yield
     except (sqlite3.Error, OverflowError, MemoryError) as error:
         raise translate(error, saving=saving) from error
+    except UnicodeDecodeError as error:  # the message of an error that quotes what is damaged
+        raise damaged_catalog("it holds what is no text where text should be") from error
 
 
 def translate(error: Exception, *, saving: bool) -> StoreError:

@@ -99,9 +99,12 @@ class Inventory:
         try:
             fd = self._packs.open(number)
         except OSError:
+            self._damaged(kind, order, number, PACK_HEADER.size, used)
             return
         try:
-            at, used = PACK_HEADER.size, min(used, os.fstat(fd).st_size)
+            at, expected, used = PACK_HEADER.size, used, min(used, os.fstat(fd).st_size)
+            if used < expected:  # also where it was cut between two records
+                self._damaged(kind, order, number, used, expected)
             self.bytes += min(at, used)
             while at < used:
                 for record in scan(fd, at, used, self._packs.cipher):
