@@ -23,7 +23,7 @@ def test_the_benchmark_of_saves_measures_every_figure_of_its_table(tmp_path: Pat
         "--peers",
         "none",
         "--budget",
-        "0.5",
+        "0.1",
         "--think",
         "0.01",
     ]
