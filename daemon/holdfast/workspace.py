@@ -52,7 +52,7 @@ from holdfast.watcher import Watcher
 logger = logging.getLogger(__name__)
 
 GLANCE = 0.5
-"""Seconds that a list of sessions waits for the saved state to be opened."""
+"""Seconds that a start, and a list of sessions, wait for the saved state to be opened."""
 
 
 class Workspace:
@@ -122,15 +122,21 @@ class Workspace:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
-        """Start watching, and the spare kernel; the saved state is opened meanwhile."""
+        """Start watching, and the spare kernel.
+
+        The saved state is opened meanwhile, and waited for as long as it usually takes: a file that is renamed before
+        anybody knows which files have state would leave its state behind.
+        """
         self.pool.prepare()
         self.watcher.start()
-        self._spawn(self._take_up_saved())
+        await asyncio.wait([self._spawn(self._take_up_saved())], timeout=GLANCE)
 
     async def _take_up_saved(self) -> None:
         store = await self.archive.existing()
         if store is None:
             return
+        for key in store.sessions():
+            self.watcher.watch(key)
         days = self.settings.trash_days
         for archive in (self.archive, self.files.archive):
             try:
@@ -138,8 +144,6 @@ class Workspace:
                     await archive.run(lambda store: store.expire_trash(days), create=False)
             except StoreError as error:
                 logger.warning("the trash was not emptied: %s", error)
-        for key in store.sessions():
-            self.watcher.watch(key)
 
     async def close(self) -> None:
         """End all sessions, everything flushed first."""
@@ -508,10 +512,11 @@ class Workspace:
         for session in self.sessions.values():
             self.clients.tell(protocol.STATE_CONFLICT, protocol.StateEventParams(session.identifier, reason))
 
-    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 def _under(key: str, known: Iterable[str]) -> list[str]:

@@ -113,6 +113,16 @@ async def test_a_file_renamed_on_disk_takes_its_state_along_at_once(folder: Path
         assert await client.value("b.py", "x") == "[1]"
 
 
+async def test_a_file_renamed_just_after_the_start_takes_its_state_along(folder: Path) -> None:
+    (folder / "a.py").write_text("")
+    async with opened(folder) as client:
+        await client.run("a.py", "x = 1")
+        await client.kill()
+    async with opened(folder) as client:
+        (folder / "a.py").rename(folder / "b.py")
+        assert await client.value("b.py", "x") == "1"
+
+
 async def test_a_file_moved_between_folders_takes_its_state_along(folder: Path) -> None:
     (folder / "deep" / "er").mkdir(parents=True)
     (folder / "a.py").write_text("")
