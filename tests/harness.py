@@ -43,6 +43,8 @@ class Client:
         """Tokens of progress that the daemon has asked us to show."""
         self.noise: list[dict[str, Any]] = []
         self.capabilities: dict[str, Any] = {}
+        self.refreshes = 0
+        """How often it was asked to look at code lenses again."""
         self.reading = asyncio.Event()
         """Cleared by a test that plays a client which does not read."""
         self.reading.set()
@@ -191,6 +193,10 @@ class Client:
             return
         if message["method"] == "window/workDoneProgress/create":
             self.created.append(message["params"]["token"])
+            self.send({"jsonrpc": "2.0", "id": message["id"], "result": None})
+            return
+        if message["method"] == "workspace/codeLens/refresh":
+            self.refreshes += 1
             self.send({"jsonrpc": "2.0", "id": message["id"], "result": None})
             return
         self.send({"jsonrpc": "2.0", "id": message["id"], "error": {"code": -32601, "message": "not here"}})

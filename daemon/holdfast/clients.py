@@ -26,6 +26,9 @@ class Client(Protocol):
     def write(self, message: bytes) -> None:
         """Send a framed message."""
 
+    def look_again(self) -> None:
+        """What is shown of cells may be another by now."""
+
     def ask(self, method: str, params: Any) -> Awaitable[Any]:
         """Send a request and wait for the answer."""
 
@@ -53,6 +56,11 @@ class Clients:
         """Remove a client; if it was the slow one, output goes on."""
         self._clients.pop(client, None)
         self._on_caught_up()
+
+    def look_again(self) -> None:
+        """Have all clients look again at what is shown of cells."""
+        for client in self._clients:
+            client.look_again()
 
     def caught_up(self) -> None:
         """A slow client has read what it was sent."""

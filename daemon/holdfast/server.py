@@ -25,6 +25,7 @@ from holdfast import __version__
 from holdfast import protocol as messages
 from holdfast.commands import register_commands
 from holdfast.connection import Connection
+from holdfast.editor.features import EditorFeatures
 from holdfast.errors import HoldfastError, InvalidParams
 from holdfast.framing import Body, Noise
 from holdfast.process import when_gone
@@ -158,6 +159,7 @@ class HoldfastServer(LanguageServer):
         self._stop_watching: Callable[[], None] = lambda: None
         self.protocol.set_writer(connection)
         self._register()
+        self._editor = EditorFeatures(self, self._on_request)
 
     # ------------------------------------------------------------------ the client, seen from the workspace
 
@@ -176,6 +178,10 @@ class HoldfastServer(LanguageServer):
         """Send a framed message, once the client is ready for more than the answer to `initialize`."""
         if self.initialized:
             self.connection.write(message)
+
+    def look_again(self) -> None:
+        """What is shown of cells may be another by now."""
+        self._editor.changed()
 
     def ask(self, method: str, params: Any) -> Awaitable[Any]:
         """Send a request; the result's `result` is what the client answered."""
@@ -339,6 +345,7 @@ class HoldfastServer(LanguageServer):
         if self._left:
             return
         self._left = True
+        self._editor.left()
         self._stop_watching()
         self.house.clients.leave(self)
         self.house.left(self)
@@ -484,10 +491,12 @@ class HoldfastServer(LanguageServer):
     def _did_change(self, params: lsp.DidChangeTextDocumentParams) -> None:
         with _logged("didChange"):
             self.house.changed(self, params.text_document.uri)
+            self._editor.edited(params.text_document.uri, params.content_changes)
 
     def _did_close(self, params: lsp.DidCloseTextDocumentParams) -> None:
         with _logged("didClose"):
             self.house.closed(self, params.text_document.uri)
+            self._editor.closed(params.text_document.uri)
 
     def _did_save(self, params: lsp.DidSaveTextDocumentParams) -> None:
         with _logged("didSave"):

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from lsprotocol.types import TextDocumentIdentifier
 
@@ -33,6 +33,22 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+class RunWatcher(Protocol):
+    """Whoever is told what becomes of runs."""
+
+    def began(self, key: str, run: Execution) -> None:
+        """A run of a document begins."""
+
+    def ended(self, run: Execution, outcome: Run) -> None:
+        """It is over."""
+
+    def saved(self, run_id: str, state: Saved) -> None:
+        """What it changed was saved after it was over, or could not be."""
+
+    def forget(self, key: str) -> None:
+        """The variables of a document are gone."""
+
+
 class Session:
     """The variables of one document and the kernel that holds them.
 
@@ -53,7 +69,9 @@ class Session:
         emit: Emit,
         progress: Progress,
         text: Callable[[Place], str],
+        watcher: RunWatcher,
     ) -> None:
+        self._watcher = watcher
         self.saver = Saver(place.key, archive, self._announce_saved)
         self._archive = archive
         self._files = files
@@ -100,6 +118,11 @@ class Session:
         return self._life.turn.locked()
 
     @property
+    def is_live(self) -> bool:
+        """Whether a kernel holds the variables."""
+        return self._client.living is not None
+
+    @property
     def interpreter(self) -> str:
         """The interpreter that runs, or would run, the document."""
         kernel = self._client.kernel
@@ -125,6 +148,7 @@ class Session:
         self._emit(protocol.SESSION_STATUS, self.describe())
 
     def _announce_saved(self, run_id: str, state: Saved) -> None:
+        self._watcher.saved(run_id, state)
         self._emit(
             protocol.STATE_SAVED,
             protocol.StateSavedParams(text_document=self.identifier, run_id=run_id, state=state),
@@ -195,6 +219,7 @@ class Session:
         span = files.begin(run.run_id, self.place.key, run.code, life.execution_count, self.saver.version)
         self._client.start(run, kernel, life.execution_count, persist=persist, full=self.saver.needs_full)
         life.set_status("busy")
+        self._watcher.began(self.place.key, run)
         try:
             message = await self._client.result(run)
             span.end()
@@ -206,7 +231,7 @@ class Session:
                 life.execution_count -= 1
                 await self._run(run, outcome)
                 return
-            self._resolve(outcome, self._died(run, error.death))
+            self._resolve(outcome, run, self._died(run, error.death))
             self._client.current = None
             await life.revive()
             return
@@ -263,9 +288,9 @@ class Session:
         if turn is None:
             self._client.current = None
             self._life.set_status("idle")
-            self._resolve(outcome, result)
+            self._resolve(outcome, run, result)
             return
-        self._resolve(outcome, result)
+        self._resolve(outcome, run, result)
         if header.get("copy"):
             # The kernel itself is ready for the next run.
             self._background.spawn(self._save_later(run, kernel, turn))
@@ -312,8 +337,8 @@ class Session:
             self._client.current = None
             self._life.set_status("idle")
 
-    @staticmethod
-    def _resolve(outcome: asyncio.Future[Run], result: Run) -> None:
+    def _resolve(self, outcome: asyncio.Future[Run], run: Execution, result: Run) -> None:
+        self._watcher.ended(run, result)
         if not outcome.done():
             outcome.set_result(result)
 
@@ -428,6 +453,7 @@ class Session:
         """
         self._refuse_when_busy("clear the state")
         await self._life.clear()
+        self._watcher.forget(self.place.key)
 
     def _refuse_when_busy(self, what: str) -> None:
         if self._client.current is not None or self._queued:

@@ -24,6 +24,10 @@ QUOTA = 10_000_000_000
 TRACK_FILES_LIMIT = 10_000_000
 """Tables and pictures that a cell writes are smaller; larger ones would be read in full after they were written."""
 REBUILD = ("never", "marked", "always")
+_SWITCHES = {
+    *("persist", "spare", "skip_secrets", "rollback_on_error", "track_files"),
+    *("code_lens", "document_symbols", "folding_ranges", "selection_ranges"),
+}
 
 
 @dataclass(slots=True)
@@ -47,6 +51,10 @@ class Settings:
         track_files: Whether what is in the files of the workspace is kept, so that an undo can bring them back.
         track_files_limit: Bytes above which that is not done for a file.
         encryption: How saved state is encrypted that is not: "none", "passphrase" or "keyring".
+        code_lens: Whether it is shown above cells what can be done with them, and what became of them.
+        document_symbols: Whether cells are in the outline.
+        folding_ranges: Whether cells can be folded.
+        selection_ranges: Whether a selection grows to the cell.
         rollback_on_error: Whether memory goes back to what is saved when a run fails, unless the run says otherwise.
     """
 
@@ -64,6 +72,10 @@ class Settings:
     skip_patterns: tuple[str, ...] = ()
     skip_secrets: bool = False
     encryption: str = NONE
+    code_lens: bool = True
+    document_symbols: bool = True
+    folding_ranges: bool = True
+    selection_ranges: bool = True
     rollback_on_error: bool = False
     track_files: bool = False
     track_files_limit: int = TRACK_FILES_LIMIT
@@ -109,7 +121,7 @@ class Settings:
 
 def _checked(name: str, value: Any, folder: Path) -> Any:
     wire = camel_case(name)
-    if name in {"persist", "spare", "skip_secrets", "rollback_on_error", "track_files"}:
+    if name in _SWITCHES:
         if not isinstance(value, bool):
             raise InvalidParams(f"holdfast.{wire} has to be true or false, not {value!r}; the setting is as before.")
         return value

@@ -25,6 +25,7 @@ from holdfast import cells, documents, protocol
 from holdfast.archive import Archive
 from holdfast.clients import Clients
 from holdfast.documents import OpenDocument, Passage, Place
+from holdfast.editor.traces import Trace, Traces
 from holdfast.encryption import EncryptionRequests
 from holdfast.errors import HoldfastError, InvalidParams, KernelFailed, NoSession
 from holdfast.examination import Examinations
@@ -44,6 +45,7 @@ from holdfast.state_requests import StateRequests
 from holdfast.store.errors import StoreError
 from holdfast.store.folder import TRASH_NAME
 from holdfast.store.keyslots import Encryption
+from holdfast.store.records import VersionRecord
 from holdfast.store.store import Store
 from holdfast.time_travel import TimeTravel
 from holdfast.trust_requests import TrustRequests
@@ -51,6 +53,8 @@ from holdfast.watcher import Watcher
 
 logger = logging.getLogger(__name__)
 
+_REMEMBERED = 500
+"""Versions whose runs are told of where nothing ran yet."""
 GLANCE = 0.5
 """Seconds that a start, and a list of sessions, wait for the saved state to be opened."""
 
@@ -72,6 +76,7 @@ class Workspace:
         exporting, importing: Carry them to other places.
         room: Answers what is asked about the room that it takes.
         locks: Encrypts it, and unlocks what is encrypted.
+        traces: What became of the cells that ran.
         encryption: What opens encrypted state.
     """
 
@@ -116,6 +121,7 @@ class Workspace:
         self.room = RoomRequests(self)
         self.examinations = Examinations(self)
         self.locks = EncryptionRequests(self, self._take_up_saved)
+        self.traces = Traces(lambda key: self.clients.look_again())
         self._open: dict[str, OpenDocument] = {}
         self._bases: set[str] = set()
         self._retirements: dict[str, asyncio.TimerHandle] = {}
@@ -285,6 +291,7 @@ class Workspace:
                 emit=self.clients.tell,
                 progress=self.progress,
                 text=self._text,
+                watcher=self.traces,
             )
             session.hold_output_while(self.clients.congested)
             if place.path is not None:
@@ -342,6 +349,30 @@ class Workspace:
             return Passage(cell.code if cell.kind == "code" else "", cell.code_line, cell.index, parts)
         text = text.removeprefix("\ufeff")
         return Passage(text, 0, parts=cells.parts(text, 0, len(cells.split_lines(text))))
+
+    async def traces_of(self, document: TextDocumentIdentifier) -> list[Trace]:
+        """Return what ran in a document, oldest first; as its saved versions tell it, if none of it ran here."""
+        place = documents.locate(document.uri, self.folder)
+        if not self.traces.knows(place.key):
+            records: list[VersionRecord] = []
+            try:
+                if await self.archive.existing() is not None:
+                    records = await self.archive.run(lambda store: store.history(place.key, _REMEMBERED), create=False)
+            except StoreError as error:
+                logger.info("what ran in %s is not known: %s", place.key, error)
+                return []
+            self.traces.learn(place.key, records)
+        return self.traces.of(place.key)
+
+    def is_live(self, document: TextDocumentIdentifier) -> bool:
+        """Whether a kernel holds the variables of a document."""
+        session = self.sessions.get(documents.locate(document.uri, self.folder).key)
+        return session is not None and session.is_live
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a cell runs, of any document."""
+        return any(session.busy for session in self.sessions.values())
 
     def range_above(self, document: TextDocumentIdentifier, index: int) -> Range | None:
         """Return the range of everything above a cell; None for the first cell.
@@ -450,6 +481,7 @@ class Workspace:
                 self._retirements[target] = asyncio.get_running_loop().call_later(
                     self.settings.close_grace, self._retire, target
                 )
+            self.traces.moved(key, target)
             self.watcher.forget(key)
             self.watcher.watch(target)
 
