@@ -8,7 +8,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from store_making import KEY, Store, change, packs, streams
+from store_making import KEY, Store, change, packs, streams, values
 
 from holdfast.store.catalog import ENCRYPTED_FORMAT
 from holdfast.store.errors import StoreUnavailable
@@ -217,3 +217,25 @@ def test_idle_work_keeps_the_folder_small(folder: Path, store: Store) -> None:
     store.commit("a.py", change({"x": b"last"}))
     assert (folder / "catalog.sqlite-wal").stat().st_size <= 1 << 20
     assert len(packs(folder)) == 1
+
+
+@pytest.mark.parametrize("torn", [512, 2048])
+def test_a_catalog_whose_making_the_power_cut_short_is_made_anew(folder: Path, torn: int) -> None:
+    with Store.open(folder, KEY):
+        page = (folder / "catalog.sqlite").read_bytes()[:4096]
+    for path in folder.glob("catalog.sqlite*"):
+        path.unlink()
+    (folder / "catalog.sqlite").write_bytes(bytes(torn) + page[torn:])
+    with Store.open(folder, KEY) as store:
+        store.commit("a.py", change({"x": b"1"}))
+    with Store.open(folder, KEY) as store:
+        assert values(store, "a.py") == {"x": (b"1", ())}
+    # Where something was saved, that is damage, and somebody else's file is nobody's to remove.
+    for content, was_used in ((bytes(torn) + page[torn:], True), (b"mine" + page[4:], False)):
+        (folder / "catalog.sqlite").write_bytes(content)
+        if not was_used:
+            shutil.rmtree(folder / "packs")
+        with pytest.raises(StoreUnavailable) as caught:
+            Store.open(folder, KEY)
+        assert caught.value.kind == "damaged"
+        assert (folder / "catalog.sqlite").read_bytes() == content

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import os
 import platform
 import secrets
 from pathlib import Path
@@ -19,11 +20,14 @@ from .core import Core, now
 from .errors import Damaged, StoreError, StoreUnavailable
 from .folder import PACKS_NAME, FolderLock, furnish, prepare
 from .keyslots import ENVELOPE_NAME, NONE, Encryption, read_envelope, unreadable, write_envelope
-from .packs import BULK, LOG, PackFolder
+from .packs import BULK, LOG, PackFolder, open_plain
 from .recovery import Recovery, told_by_packs
 from .seal import Seal
 from .trusts import Trusts
 
+_SECTOR = 512
+_LARGEST_UNBEGUN = 16 << 10
+"""Bytes of a catalog before its first transaction is on the disk; SQLite writes a page or two."""
 _MAYBE_UNSYNCED = 64
 """Packs that a daemon which was killed may have written in the second since it last had all of them on the disk."""
 
@@ -67,6 +71,8 @@ class Opener:
             lock = FolderLock(self._folder)
             undo.callback(lock.release)
             take_place(self._folder)
+            if _is_unbegun(self._folder):
+                (self._folder / CATALOG_NAME).unlink()
             furnish(self._folder)
             core = self._open(lock)
             if self._is_wanted and not core.packs.cipher.encrypts:
@@ -229,11 +235,28 @@ def _require_ours(folder: Path) -> None:
     try:
         seen = peek(path)
     except Damaged as error:
+        if _is_unbegun(folder):
+            return
         raise _damaged(folder, "it is not a database") from error
     if seen is not None and not seen[1] and seen[0] != APPLICATION_ID:
         if told_by_packs(folder / PACKS_NAME) is not None:
             raise _damaged(folder, "it does not say any more that it is one")
         raise _foreign(folder)
+
+
+def _is_unbegun(folder: Path) -> bool:
+    """Whether the power went while the catalog was made for the first time: its length reached the disk, and its
+    beginning did not. Nothing was ever saved then."""
+    path, packs = folder / CATALOG_NAME, folder / PACKS_NAME
+    if not path.exists() or (packs.exists() and any(packs.iterdir())):
+        return False
+    try:
+        fd = open_plain(path, os.O_RDONLY)
+    except OSError:
+        return False
+    with os.fdopen(fd, "rb") as file:
+        begin = file.read(_SECTOR)
+        return len(begin) == _SECTOR and not any(begin) and os.fstat(fd).st_size <= _LARGEST_UNBEGUN
 
 
 def _identify(folder: Path, catalog: Catalog) -> int | None:
