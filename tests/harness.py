@@ -195,7 +195,7 @@ class Client:
             self.created.append(message["params"]["token"])
             self.send({"jsonrpc": "2.0", "id": message["id"], "result": None})
             return
-        if message["method"] == "workspace/codeLens/refresh":
+        if message["method"] in ("workspace/codeLens/refresh", "workspace/inlayHint/refresh"):
             self.refreshes += 1
             self.send({"jsonrpc": "2.0", "id": message["id"], "result": None})
             return

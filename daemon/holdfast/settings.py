@@ -26,7 +26,7 @@ TRACK_FILES_LIMIT = 10_000_000
 REBUILD = ("never", "marked", "always")
 _SWITCHES = {
     *("persist", "spare", "skip_secrets", "rollback_on_error", "track_files"),
-    *("code_lens", "document_symbols", "folding_ranges", "selection_ranges"),
+    *("code_lens", "inlay_hints", "hover", "document_symbols", "folding_ranges", "selection_ranges"),
 }
 
 
@@ -52,6 +52,8 @@ class Settings:
         track_files_limit: Bytes above which that is not done for a file.
         encryption: How saved state is encrypted that is not: "none", "passphrase" or "keyring".
         code_lens: Whether it is shown above cells what can be done with them, and what became of them.
+        inlay_hints: Whether it is shown at assignments what they bound.
+        hover: Whether it is told of a name what it stands for in the session.
         document_symbols: Whether cells are in the outline.
         folding_ranges: Whether cells can be folded.
         selection_ranges: Whether a selection grows to the cell.
@@ -73,6 +75,8 @@ class Settings:
     skip_secrets: bool = False
     encryption: str = NONE
     code_lens: bool = True
+    inlay_hints: bool = True
+    hover: bool = True
     document_symbols: bool = True
     folding_ranges: bool = True
     selection_ranges: bool = True

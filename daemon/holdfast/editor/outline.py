@@ -8,6 +8,8 @@ from lsprotocol import types as lsp
 
 from holdfast.cells import Cell, split_lines
 
+from .positions import units
+
 _TITLE = 60
 
 
@@ -20,14 +22,7 @@ def _last(cell: Cell, lines: Sequence[str]) -> int:
 
 
 def _range(first: int, last: int, lines: Sequence[str], encoding: str) -> lsp.Range:
-    return lsp.Range(lsp.Position(first, 0), lsp.Position(last, _units(lines[last], encoding)))
-
-
-def _units(line: str, encoding: str) -> int:
-    """Return how long a line is for a client."""
-    if encoding == "utf-8":
-        return len(line.encode("utf-8", "surrogatepass"))
-    return len(line) if encoding == "utf-32" else len(line.encode("utf-16-le", "surrogatepass")) // 2
+    return lsp.Range(lsp.Position(first, 0), lsp.Position(last, units(lines[last], len(lines[last]), encoding)))
 
 
 def title_of(cell: Cell) -> str:
