@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from holdfast import protocol
@@ -31,6 +32,7 @@ class EncryptionRequests:
     def __init__(self, house: Workspace, take_up: Callable[[], Awaitable[None]]) -> None:
         self._house = house
         self._take_up = take_up
+        self._turn = asyncio.Lock()
 
     async def unlock(self, params: protocol.UnlockParams) -> Encrypted:
         """Open encrypted state with its passphrase; from then on it is read and saved until the daemon ends.
@@ -39,12 +41,14 @@ class EncryptionRequests:
             NoSession: nothing is saved.
         """
         archive, encryption = self._house.archive, self._house.encryption
-        encryption.passphrase = params.passphrase
-        try:
-            with store_errors():
-                store = await archive.readable()
-        finally:
-            encryption.passphrase = None
+        async with self._turn:
+            await archive.existing()  # an opening that is under way knows nothing of the passphrase yet
+            encryption.passphrase = params.passphrase
+            try:
+                with store_errors():
+                    store = await archive.readable()
+            finally:
+                encryption.passphrase = None
         if store is None:
             raise NoSession(f"Nothing is saved in {archive.folder}, so there is nothing to unlock.")
         await self._take_up()
@@ -62,37 +66,56 @@ class EncryptionRequests:
         if params.mode == PASSPHRASE and not params.passphrase:
             raise InvalidParams("An empty passphrase hides nothing; nothing was changed.")
         main, files = self._house.archive, self._house.files.archive
-        if params.mode == NONE:
-            with store_errors():
-                for archive in (files, main):  # what lies in an encrypted folder is
-                    if archive is main or await archive.readable() is not None:
-                        await archive.rewrite(decrypt=True)
-            self._house.encryption.wanted = NONE
-            return Encrypted(False, str(main.folder), f"{main.folder} is not encrypted.", [])
         with store_errors():
-            await self._encrypt(main, files, params)
-        left = [] if not (main.folder / TRASH_NAME).is_dir() else [str(main.folder / TRASH_NAME)]
+            async with self._turn:
+                if params.mode == NONE:
+                    await self._decrypt(main, files)
+                else:
+                    await self._encrypt(main, files, params)
+        if params.mode == NONE:
+            return Encrypted(False, str(main.folder), f"{main.folder} is not encrypted.", [])
+        trashes = (archive.folder / TRASH_NAME for archive in (main, files))
+        left = [str(trash) for trash in trashes if trash.is_dir()]
         opens = "the keyring of the system" if params.mode == KEYRING else "its passphrase"
         return Encrypted(True, str(main.folder), f"{main.folder} is encrypted, and {opens} opens it.", left)
 
+    async def _decrypt(self, main: Archive, files: Archive) -> None:
+        encryption = self._house.encryption
+        encryption.leaving = True
+        try:
+            for archive in (files, main):  # what lies in an encrypted folder is encrypted with its key
+                if archive is main or await archive.readable() is not None:
+                    await archive.rewrite(decrypt=True)
+            encryption.wanted = NONE
+        finally:
+            encryption.leaving = False
+
     async def _encrypt(self, main: Archive, files: Archive, params: protocol.EncryptParams) -> None:
         encryption, before = self._house.encryption, self._house.encryption.wanted
-        store = await main.opened()
-        if store.is_encrypted:
-            chosen = Encryption(params.mode, new_passphrase=params.passphrase, cost=encryption.cost)
-            await main.run(lambda store: store.change_key(chosen))
-            encryption.learn(chosen)
-            return
-        encryption.wanted, encryption.new_passphrase = params.mode, params.passphrase
+        encryption.wanted, encryption.new_passphrase, encryption.made = params.mode, params.passphrase, None
         try:
-            await main.rewrite()
-            store = await main.opened()
-            if store.in_clear is not None:
-                raise HoldfastError(store.in_clear, kind="notEncrypted")
-            if await files.readable() is not None:
-                await files.rewrite()
+            await self._rewrite(main)
         except BaseException:
             encryption.wanted = before
             raise
         finally:
             encryption.new_passphrase = None
+        if encryption.made is None:  # it has a key already, which something else opens
+            chosen = Encryption(params.mode, new_passphrase=params.passphrase, cost=encryption.cost)
+            await main.run(lambda store: store.change_key(chosen))
+            encryption.learn(chosen)
+        if await files.readable() is not None:
+            await self._rewrite(files)
+
+    @staticmethod
+    async def _rewrite(archive: Archive) -> None:
+        """Have an archive encrypted, if it is not.
+
+        Raises:
+            HoldfastError: it could not be done.
+        """
+        if not (await archive.opened()).is_encrypted:
+            await archive.rewrite()
+        store = await archive.opened()
+        if store.in_clear is not None:
+            raise HoldfastError(f"{archive.folder} is not encrypted. {store.in_clear}", kind="notEncrypted")

@@ -16,6 +16,7 @@ from holdfast.archive import Archive
 from holdfast.protocol import FileAction, FilesWritten
 from holdfast.settings import Settings
 from holdfast.store.errors import StoreError, StoreUnavailable
+from holdfast.store.folder import FILES_NAME
 from holdfast.store.keyslots import Encryption
 from holdfast.store.records import HEAD, Change, VersionRecord
 from holdfast.store.store import Store
@@ -29,8 +30,6 @@ from .spans import Span, Spans
 
 logger = logging.getLogger(__name__)
 
-SUBFOLDER = "files"
-"""Of the state folder: where the store of files lies."""
 _ALL = 1 << 31
 _MODE = 0o644
 Way = Sequence[tuple[Collection[str], bool]]
@@ -73,7 +72,7 @@ class FileHistory:
         self.standing: dict[str, int] = {}
         state_folder = folder / settings.state_folder
         self.archive = Archive(
-            state_folder / SUBFOLDER,
+            state_folder / FILES_NAME,
             lambda *_: self._contents.forget(),
             logger.info,
             encryption=encryption,
@@ -89,7 +88,7 @@ class FileHistory:
 
     def move_to(self, state_folder: Path) -> None:
         """Use another state folder from now on."""
-        self.archive.move_to(state_folder / SUBFOLDER)
+        self.archive.move_to(state_folder / FILES_NAME)
         self._use(state_folder)
 
     async def close(self) -> None:

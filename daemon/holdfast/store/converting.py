@@ -245,6 +245,7 @@ def _take_place(folder: Path, new: Path) -> None:
     if (new / CATALOG_NAME).exists():
         for side in ("-wal", "-shm"):
             (folder / f"{CATALOG_NAME}{side}").unlink(missing_ok=True)
+        sync_folder(folder)  # a log of the old catalog beside the new one would be taken for this one's
         (new / CATALOG_NAME).replace(folder / CATALOG_NAME)
     if (new / _ENCRYPTED).exists():
         shutil.rmtree(folder / SESSIONS_NAME, ignore_errors=True)  # where it was told in clear what is saved

@@ -63,7 +63,7 @@ class Examiner:
         self._packs = LenientPacks(core.packs.folder, core.packs.store_id, core.packs.cipher)
         self._inventory = Inventory(self._packs, core.timeline.is_sealed)
         self._holdings = Holdings(core, self._packs, self._inventory)
-        self._trash = Trash(folder)
+        self._trash = Trash(folder, core.packs.cipher)
         self._gone: list[tuple[bytes, Location]] = []
 
     @property

@@ -16,6 +16,8 @@ from .ownership import OWNER_NAME, Owned, OwnerFile
 
 PACKS_NAME = "packs"
 SESSIONS_NAME = "sessions"
+FILES_NAME = "files"
+"""Another folder like this one, encrypted with the same key."""
 LOCK_NAME = "lock"
 TRASH_NAME = "trash"
 """What repairs took out, a folder for each."""
@@ -31,7 +33,7 @@ _OURS = (
     ".gitignore",
     "daemon",
     "logs",
-    "files",
+    FILES_NAME,
     "encryption.json",
     "converting",
     "converted",

@@ -11,13 +11,14 @@ import os
 import secrets
 import threading
 import unicodedata
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .cipher import KEY_SIZE, NONCE_SIZE, require_cryptography
 from .errors import UNREADABLE, StoreUnavailable
-from .packs import flush, open_plain, sync_folder
+from .packs import flush, open_plain, sync_folder, write_at
 
 ENVELOPE_NAME = "encryption.json"
 NONE, PASSPHRASE, KEYRING = "none", "passphrase", "keyring"
@@ -34,11 +35,13 @@ class Encryption:
     """What opens encrypted stores of one workspace, and whether those that are not are to be encrypted.
 
     Attributes:
+        leaving: the workspace is being decrypted: nothing is encrypted meanwhile.
         wanted: ``none``, ``passphrase`` or ``keyring``: how a store is encrypted that is not.
         passphrase: what the user typed to open one; tried once.
         new_passphrase: what the user chose for one that is to be encrypted; used once.
         offered: stands in for both, as long as it lives.
         cost: of trying a passphrase (scrypt's N).
+        made: the envelope that was made last.
         lock: held while a folder is given a key, so that it does not get two.
     """
 
@@ -48,18 +51,40 @@ class Encryption:
     offered: str | None = None
     cost: int = SCRYPT_COST
     lock: threading.Lock = field(default_factory=threading.Lock)
+    made: bytes | None = None
+    leaving: bool = False
     _known: dict[bytes, bytes] = field(default_factory=dict)
+    _used: dict[Path, bytes] = field(default_factory=dict)
 
     def make(self, where: Path) -> tuple[bytes, bytes]:
-        """Return a new envelope, and the data key in it.
+        """Return an envelope for a folder that has none, and the data key in it: a new one, or the one used there last.
 
         Args:
-            where: the state folder, for messages.
+            where: the state folder.
 
         Raises:
             StoreUnavailable: kind ``locked``; there is no passphrase, or no keyring.
         """
-        return self.wrap(secrets.token_bytes(KEY_SIZE), where)
+        if where in self._used:
+            return self._used[where], self._known[self._used[where]]
+        self.made, data_key = self.wrap(secrets.token_bytes(KEY_SIZE), where)
+        return self.made, data_key
+
+    def note_used(self, where: Path, envelope: bytes | None) -> None:
+        """Remember what a folder is encrypted with: if it is removed, it is made anew no less encrypted.
+
+        Args:
+            where: the state folder.
+            envelope: what holds the key; None: it is not encrypted any more.
+        """
+        if envelope is None:
+            self._used.pop(where, None)
+        else:
+            self._used[where] = envelope
+
+    def has_used(self, where: Path) -> bool:
+        """Whether a folder is, or was before it was removed, encrypted."""
+        return where in self._used
 
     def wrap(self, data_key: bytes, where: Path) -> tuple[bytes, bytes]:
         """Return an envelope that holds a data key, opened in the way that is wanted, and that key.
@@ -71,7 +96,12 @@ class Encryption:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         if self.wanted == KEYRING:
-            wrapping = _keyring_key(where, create=True)
+            wrapping = _keyring_key(create=True)
+            if isinstance(wrapping, str):
+                raise StoreUnavailable(
+                    "locked",
+                    f"The state in {where} is to be encrypted with a key in the keyring. {wrapping} {_UNSAVED}",
+                )
             slot: dict[str, Any] = {"kind": KEYRING, "service": _SERVICE, "user": _USER}
         else:
             salt = secrets.token_bytes(16)
@@ -111,36 +141,81 @@ class Encryption:
             return key
         raise refused or unreadable(where)
 
+    def unlock_any(self, envelopes: Iterable[bytes], where: Path, fits: Callable[[bytes], bool]) -> tuple[bytes, bytes]:
+        """Return the first of these envelopes that holds the key of a store, and that data key.
+
+        Args:
+            envelopes: at least one.
+            where: the state folder, for messages.
+            fits: whether a data key is that of the store.
+
+        Raises:
+            StoreUnavailable: none does, or what opens them is not at hand.
+        """
+        refused: StoreUnavailable | None = None
+        try:
+            for envelope in envelopes:
+                try:
+                    data_key = self.unlock(envelope, where)
+                except StoreUnavailable as error:
+                    if error.kind == "newer":
+                        raise
+                    refused = error if refused is None or refused.kind == "damaged" else refused
+                    continue
+                if fits(data_key):
+                    return envelope, data_key
+                refused = another(where)
+        finally:
+            self.passphrase = None
+        raise refused or unreadable(where)
+
     def learn(self, other: Encryption) -> None:
         """Open what another one opens, too."""
         self._known.update(other._known)
+        self._used.update(other._used)
 
     def _open(self, slot: dict[str, Any], where: Path) -> bytes:
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         if slot["kind"] == KEYRING:
-            wrapping = _keyring_key(where, create=False)
-            wrong = "The keyring's key is not the one that it was encrypted with: it comes from another user or machine"
+            wrapping = _keyring_key(create=False)
+            if isinstance(wrapping, str):
+                raise locked(where, wrapping, _UNLOCK_KEYRING)
+            wrong = (
+                "The keyring's key is not the one that it was encrypted with: it comes from another user or machine."
+            )
+            remedy = "Open it there, and run `holdfast encrypt` with a passphrase."
         else:
             given = self.offered if self.passphrase is None else self.passphrase
-            self.passphrase = None
+            remedy = "`holdfast unlock` asks for the passphrase."
             if given is None:
-                raise locked(where, "Its passphrase is not known yet")
+                raise locked(where, "Its passphrase is not known yet.", remedy)
             wrapping = _stretch(given, bytes.fromhex(slot["salt"]), slot["n"], slot["r"], slot["p"])
-            wrong = "The passphrase is not the right one"
+            wrong = "The passphrase is not the right one."
         try:
             return AESGCM(wrapping).decrypt(bytes.fromhex(slot["nonce"]), bytes.fromhex(slot["key"]), _about(slot))
         except InvalidTag:
-            raise locked(where, wrong) from None
+            raise locked(where, wrong, remedy) from None
 
 
-def locked(where: Path, why: str) -> StoreUnavailable:
+_UNSAVED = "Nothing is saved until then; cells run all the same."
+_UNLOCK_KEYRING = "Unlock the keyring, then `holdfast unlock` tries again."
+
+
+def locked(where: Path, why: str, remedy: str) -> StoreUnavailable:
     """Return the error for a store that cannot be opened without its key."""
     return StoreUnavailable(
-        "locked",
-        f"The state in {where} is encrypted. {why}. Nothing was read or changed, and nothing is saved until then; "
-        f"cells run all the same. `holdfast unlock` asks for the passphrase.",
+        "locked", f"The state in {where} is encrypted. {why} Nothing was read or changed. {_UNSAVED} {remedy}"
+    )
+
+
+def another(where: Path) -> StoreUnavailable:
+    """Return the error for a key that is not that of the store."""
+    return locked(
+        where,
+        f"{where / ENVELOPE_NAME} holds the key of another state than this.",
+        "Put the right file back from a backup.",
     )
 
 
@@ -206,34 +281,38 @@ def _stretch(passphrase: str, salt: bytes, cost: int, block: int, lanes: int) ->
     from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
     text = unicodedata.normalize("NFC", passphrase).encode("utf-8", "surrogatepass")
-    return Scrypt(salt=salt, length=KEY_SIZE, n=cost, r=block, p=lanes).derive(text)
+    try:
+        return Scrypt(salt=salt, length=KEY_SIZE, n=cost, r=block, p=lanes).derive(text)
+    except MemoryError:
+        need = cost * block * 128 >> 20
+        raise StoreUnavailable(
+            "locked", f"Trying a passphrase takes {need} MiB of memory, which are not there. {_UNSAVED} Free some."
+        ) from None
 
 
-def _keyring_key(where: Path, *, create: bool) -> bytes:
+def _keyring_key(*, create: bool) -> bytes | str:
     """Return the user's key in the keyring of the system; make one, if there is none and that is wanted.
 
-    Raises:
-        StoreUnavailable: kind ``locked``; there is no keyring, or it is not opened, or has no such key.
+    Returns:
+        The key; or why there is none, as a sentence: there is no keyring, or it is not opened, or has no such key.
     """
     try:
         import keyring
         from keyring.errors import KeyringError
-    except ImportError as error:
-        raise locked(where, "The package `keyring` is not installed (`pip install 'holdfast[encryption]'`)") from error
+    except ImportError:
+        return "The package `keyring` is not installed (`pip install 'holdfast[encryption]'`)."
     try:
         text = keyring.get_password(_SERVICE, _USER)
         if text is None and create:
             keyring.set_password(_SERVICE, _USER, secrets.token_hex(KEY_SIZE))
             text = keyring.get_password(_SERVICE, _USER)
-    except KeyringError as error:
-        raise locked(where, f"The keyring of the system cannot be used ({error})") from error
+    except (KeyringError, OSError, RuntimeError) as error:
+        return f"The keyring of the system cannot be used ({error})."
     try:
         key = bytes.fromhex(text or "")
     except ValueError:
         key = b""
-    if len(key) != KEY_SIZE:
-        raise locked(where, "The keyring of the system has no key for it")
-    return key
+    return key if len(key) == KEY_SIZE else "The keyring of the system has no key for it."
 
 
 # ---------------------------------------------------------------------------------------------- the file
@@ -249,6 +328,23 @@ def read_envelope(folder: Path) -> bytes | None:
         return file.read(_MAX_SIZE)
 
 
+def put_aside(folder: Path) -> None:
+    """Keep an `encryption.json` that holds another key, under another name, so that its place can be taken.
+
+    Raises:
+        OSError: it could not be done.
+    """
+    (folder / ENVELOPE_NAME).rename(folder / f"{ENVELOPE_NAME}.{secrets.token_hex(4)}")
+
+
+def is_envelope(envelope: bytes, where: Path) -> bool:
+    """Whether these bytes could hold a key."""
+    try:
+        return bool(_slots(envelope, where))
+    except StoreUnavailable:
+        return False
+
+
 def write_envelope(folder: Path, envelope: bytes) -> None:
     """Write a state folder's `encryption.json`, on the disk when this returns: without it nothing can be read.
 
@@ -260,7 +356,7 @@ def write_envelope(folder: Path, envelope: bytes) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     fd = os.open(draft, flags, 0o600)
     try:
-        os.write(fd, envelope)
+        write_at(fd, [envelope], 0)
         flush(fd)
     finally:
         os.close(fd)

@@ -7,6 +7,8 @@ import getpass
 import os
 import platform
 import secrets
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from .aftermath import boot_id, forget_what_never_arrived
@@ -18,8 +20,18 @@ from .converting import CONVERTED, convert, problem_of, take_place
 from .converting import commit as commit_conversion
 from .core import Core, now
 from .errors import Damaged, StoreError, StoreUnavailable
-from .folder import PACKS_NAME, FolderLock, furnish, prepare
-from .keyslots import ENVELOPE_NAME, NONE, Encryption, read_envelope, unreadable, write_envelope
+from .fitting import fits, is_encrypted
+from .folder import FILES_NAME, PACKS_NAME, SESSIONS_NAME, FolderLock, furnish, prepare
+from .keyslots import (
+    ENVELOPE_NAME,
+    NONE,
+    Encryption,
+    is_envelope,
+    put_aside,
+    read_envelope,
+    unreadable,
+    write_envelope,
+)
 from .packs import BULK, LOG, PackFolder, open_plain
 from .recovery import Recovery, told_by_packs
 from .seal import Seal
@@ -94,27 +106,48 @@ class Opener:
             take_place(self._folder)
             core = self._open(lock)
             if core.packs.cipher.encrypts:
+                self._require_alone(core)
                 core = self._convert(core, lock, CLEAR)
             elif self._within is None:
+                self._require_alone(core)
                 (self._folder / ENVELOPE_NAME).unlink(missing_ok=True)  # of one that was to be encrypted
+            if self._within is None:
+                self._encryption.note_used(self._folder, None)
             undo.pop_all()
             return core
 
     @property
     def _is_wanted(self) -> bool:
-        """Whether a store that is not encrypted is to be: where a key lies, it always is."""
-        return self._encryption.wanted != NONE or read_envelope(self._keeps_key) is not None
+        """Whether a store that is not encrypted is to be: where a key lies, or lay a moment ago, it always is."""
+        known, place = self._encryption, self._keeps_key
+        return not known.leaving and (known.wanted != NONE or known.has_used(place) or read_envelope(place) is not None)
 
     @property
     def _keeps_key(self) -> Path:
         """Where the key lies: what is inside of a state folder is encrypted with that one's."""
         return self._folder if self._within is None else self._within
 
-    def _key(self, copy: bytes | None, *, may_make: bool) -> tuple[bytes, bytes]:
+    def _require_alone(self, core: Core) -> None:
+        """Refuse to remove a key that another store needs; close this one then.
+
+        Raises:
+            StoreUnavailable: what lies inside is encrypted with it.
+        """
+        if self._within is None and is_encrypted(self._folder / FILES_NAME):
+            core.keep_lock()
+            core.close()
+            raise StoreUnavailable(
+                "unwritable",
+                f"{self._folder / FILES_NAME} is encrypted with the key in {self._folder}, which would be lost. "
+                f"Nothing was changed; `holdfast decrypt` decrypts both.",
+            )
+
+    def _key(self, copy: bytes | None, fits: Callable[[bytes], bool], *, may_make: bool) -> tuple[bytes, bytes]:
         """Return what holds the key, and the data key.
 
         Args:
-            copy: what holds it as well, if the file is lost or damaged.
+            copy: what holds it as well, if the file is lost, damaged, or that of another state.
+            fits: whether a data key is that of the store.
             may_make: nothing is encrypted with a key that might be lost: if there is none, there is to be one.
 
         Raises:
@@ -123,29 +156,33 @@ class Opener:
         place = self._keeps_key
         with self._encryption.lock:
             found = read_envelope(place)
-            envelope = copy if found is None else found
-            try:
-                if envelope is not None:
-                    data_key = self._encryption.unlock(envelope, place)
-                elif may_make:
-                    envelope, data_key = self._encryption.make(place)
-                else:
-                    raise unreadable(place)
-            except StoreUnavailable as error:
-                if error.kind != "damaged" or copy is None or copy == envelope:
-                    raise
-                envelope, data_key = copy, self._encryption.unlock(copy, place)
+            candidates = [each for each in dict.fromkeys((found, copy)) if each is not None]
+            if candidates:
+                envelope, data_key = self._encryption.unlock_any(candidates, place, fits)
+            elif may_make and not self._needs_another_key():
+                envelope, data_key = self._encryption.make(place)
+            else:
+                raise unreadable(place)
             if found != envelope:
                 try:
+                    if found is not None and is_envelope(found, place):
+                        put_aside(place)
                     write_envelope(place, envelope)
                 except OSError as error:
                     raise problem_of(error) from error
+            self._encryption.note_used(place, envelope)
         return envelope, data_key
+
+    def _needs_another_key(self) -> bool:
+        """Whether a new key would take the place of one that is needed, and only cannot be found or read."""
+        place = self._keeps_key
+        is_there = os.path.lexists(place / ENVELOPE_NAME)
+        return is_there or is_encrypted(place) or is_encrypted(place / FILES_NAME)
 
     def _encrypt(self, core: Core, lock: FolderLock) -> Core:
         """Encrypt a store; if it is not whole, or there is no room, it stays as it is, and says so."""
         try:
-            data_key = self._key(None, may_make=True)[1]
+            envelope, data_key = self._key(None, lambda _: True, may_make=True)
         except StoreUnavailable:
             core.keep_lock()
             core.close()
@@ -155,9 +192,21 @@ class Opener:
         except StoreUnavailable as error:
             if (self._folder / CONVERTED).exists():
                 raise
+            self._take_back(envelope)
             core = self._open(lock)
             core.in_clear = error.message
             return core
+
+    def _take_back(self, envelope: bytes) -> None:
+        """Remove a key that was made just now and that nothing is encrypted with: else it would have to be known."""
+        known = self._encryption
+        with known.lock:
+            # Whoever opens the folder inside makes its catalog before asking for the key.
+            needed = self._within is not None or (self._folder / FILES_NAME / CATALOG_NAME).exists()
+            if known.made == envelope and not needed:
+                with contextlib.suppress(OSError):
+                    (self._folder / ENVELOPE_NAME).unlink()
+                    known.note_used(self._folder, None)
 
     def _convert(self, core: Core, lock: FolderLock, cipher: Cipher) -> Core:
         try:
@@ -192,8 +241,15 @@ class Opener:
                 envelope, data_key, cipher = None, None, CLEAR
                 if encrypted:
                     copy = None if form is None else catalog.envelope()
-                    envelope, data_key = self._key(copy, may_make=form is None and told is None)
+                    packs_folder = self._folder / PACKS_NAME
+                    envelope, data_key = self._key(
+                        copy,
+                        lambda key: fits(Encrypting(key), catalog, packs_folder, store_id),
+                        may_make=form is None and told is None,
+                    )
                     cipher = Encrypting(data_key)
+                    # Where it is told in clear what is saved; a conversion may have been unable to remove it.
+                    shutil.rmtree(self._folder / SESSIONS_NAME, ignore_errors=True)
                 catalog.use(cipher)
                 catalog.prepare()
                 if form is None:
@@ -218,13 +274,21 @@ def change_key(core: Core, folder: Path, encryption: Encryption) -> None:
     """See `Store.change_key`."""
     if core.data_key is None:
         return
+    before = read_envelope(folder)
     envelope, _ = encryption.wrap(core.data_key, folder)
-    with core.writing(durable=True):
-        core.catalog.note_envelope(envelope)
-        try:
-            write_envelope(folder, envelope)
-        except OSError as error:
-            raise write_error(error) from error
+    try:
+        with core.writing(durable=True):
+            core.catalog.note_envelope(envelope)
+            try:
+                write_envelope(folder, envelope)
+            except OSError as error:
+                raise write_error(error) from error
+    except BaseException:
+        if before is not None and read_envelope(folder) != before:
+            with contextlib.suppress(OSError):  # then the new one opens it; both hold the same key
+                write_envelope(folder, before)
+        raise
+    encryption.note_used(folder, envelope)
 
 
 def _require_ours(folder: Path) -> None:

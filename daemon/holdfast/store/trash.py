@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from .cipher import CLEAR, Cipher
 from .errors import SaveFailed
 from .folder import TRASH_NAME
 
@@ -23,9 +24,11 @@ class Trash:
 
     Args:
         state: the state folder.
+        cipher: how what it says is written.
     """
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, cipher: Cipher = CLEAR) -> None:
+        self._cipher = cipher
         stamp = datetime.now().strftime(_STAMP)
         self.path = state / TRASH_NAME / f"{stamp}-{secrets.token_hex(2)}"
 
@@ -50,10 +53,10 @@ class Trash:
         Raises:
             OSError: it could not be written.
         """
-        path = self._made() / name
+        path = self._made() / (f"{name}.encrypted" if self._cipher.encrypts else name)
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _PLAIN, 0o600)
         with os.fdopen(fd, "wb") as file:
-            file.write(data)
+            file.write(self._cipher.hide("trash", data))
 
 
 def expire_repairs(state: Path, days: float) -> None:
