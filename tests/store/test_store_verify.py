@@ -415,3 +415,18 @@ def test_a_catalog_whose_tables_are_described_by_no_text_is_made_anew(folder: Pa
     assert found(folder) == [("catalog", "catalog.sqlite")]
     repair(folder)
     assert every(folder) == history
+
+
+def test_a_catalog_that_is_made_anew_has_the_newest_version_that_can_be_read(folder: Path) -> None:
+    history = build(folder)
+    damage(folder, b'"code":"run 5"', 9)
+    for path in folder.glob("catalog.sqlite*"):
+        path.unlink()
+    for _ in range(2):
+        with Store.open(folder, KEY) as store:
+            assert values(store, "a.py") == history[4]
+            assert [record.version for record in store.history("a.py")] == [6, 4, 3, 2, 1]
+            assert streams(store, "b.py") == {"x": b"b"}
+    with Store.open(folder, KEY) as store:
+        assert store.commit("a.py", change({"new": b"1"})).version == 7
+        assert values(store, "a.py") == history[4] | {"new": (b"1", ())}

@@ -19,7 +19,7 @@ from .compacting import remove_retired
 from .converting import CONVERTED, convert, problem_of, take_place
 from .converting import commit as commit_conversion
 from .core import Core, now
-from .errors import Damaged, StoreError, StoreUnavailable
+from .errors import Damaged, NoSuchVersion, StoreError, StoreUnavailable, Untrusted
 from .fitting import fits, is_encrypted
 from .folder import FILES_NAME, PACKS_NAME, SESSIONS_NAME, FolderLock, furnish, prepare
 from .keyslots import (
@@ -32,6 +32,7 @@ from .keyslots import (
     unreadable,
     write_envelope,
 )
+from .mending import stand_on
 from .packs import BULK, LOG, PackFolder, open_plain
 from .recovery import Recovery, told_by_packs
 from .seal import Seal
@@ -350,7 +351,8 @@ def _identify(folder: Path, catalog: Catalog) -> int | None:
 def _set_up(core: Core, envelope: bytes | None) -> None:
     core.packs.clear_drafts()
     _clear_unbegun(core)
-    recovery = Recovery(core, rebuild=core.catalog.meta("rebuilding") is not None)
+    is_rebuilt = core.catalog.meta("rebuilding") is not None
+    recovery = Recovery(core, rebuild=is_rebuilt)
     recovery.run()
     core.short.update(recovery.short)
     forget_what_never_arrived(core)
@@ -366,6 +368,28 @@ def _set_up(core: Core, envelope: bytes | None) -> None:
     # Who wrote them may have been killed before they were on the disk; what a catalog says to be synced has to be.
     core.note_unsynced([n for n in sorted(core.catalog.packs())[-_MAYBE_UNSYNCED:] if _is_readable(core, n)])
     remove_retired(core)
+    if is_rebuilt:
+        _stand_on_what_is_whole(core)
+
+
+def _stand_on_what_is_whole(core: Core) -> None:
+    """In a catalog made anew a head is the last version in the log. What it builds on may have been damaged there: then
+    the newest version that can be read comes back, and those after it stay in the history."""
+    with core.reading():
+        sessions = [session for session in core.catalog.sessions("1") if session.head is not None]
+        for session in sessions:
+            assert session.head is not None
+            older = core.catalog.numbers(session.id, session.head, 1 << 32)
+            for number in (session.head, *older):
+                try:
+                    core.timeline.chain(session, number)
+                except (Damaged, NoSuchVersion):
+                    continue
+                except Untrusted:
+                    break  # which is somebody else's, or changed: nobody chooses for the user then
+                if number != session.head:
+                    stand_on(core, session.uuid, number)
+                break
 
 
 def _clear_unbegun(core: Core) -> None:
