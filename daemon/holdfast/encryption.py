@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from holdfast.archive import Archive
+    from holdfast.store.store import Store
     from holdfast.workspace import Workspace
 
 
@@ -53,7 +54,20 @@ class EncryptionRequests:
             raise NoSession(f"Nothing is saved in {archive.folder}, so there is nothing to unlock.")
         await self._take_up()
         state = "is unlocked: what is saved in it comes back" if store.is_encrypted else "is not encrypted"
-        return Encrypted(store.is_encrypted, str(archive.folder), f"{archive.folder} {state}.", [])
+        told = f"{archive.folder} {state}{self._but_for(store)}."
+        return Encrypted(store.is_encrypted, str(archive.folder), told, [])
+
+    def _but_for(self, store: Store) -> str:
+        """Say what does not come back by itself: sessions whose cells ran while nothing of them could be read."""
+        sessions = self._house.sessions.items()
+        ran = [key for key, session in sessions if session.saver.dirty and session.saver.version is None]
+        ran = [key for key in ran if store.is_live(key)]
+        if not ran:
+            return ""
+        return (
+            f", but for {', '.join(ran)}, where cells ran meanwhile: that stays in memory and is saved as another "
+            f"version, and `holdfast restore` with --version brings back what was saved before"
+        )
 
     async def encrypt(self, params: protocol.EncryptParams) -> Encrypted:
         """Encrypt what is saved, have another passphrase or the keyring open it, or decrypt it.

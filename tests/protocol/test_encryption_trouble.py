@@ -92,3 +92,17 @@ async def test_where_there_is_no_keyring_nothing_is_said_to_be_encrypted(folder:
         with pytest.raises(RpcError, match="is to be encrypted with a key in the keyring"):
             await encrypt(client, None, "keyring")
         assert not (folder / ".state" / "encryption.json").exists()
+
+
+async def test_unlocking_names_the_files_whose_cells_ran_while_it_was_locked(folder: Path) -> None:
+    async with opened(folder) as client:
+        await client.run("a.py", "x = 1")
+        await client.run("b.py", "x = 1")
+        await encrypt(client)
+    async with opened(folder) as client:
+        await client.run("a.py", "y = 2")
+        assert "but for a.py, where cells ran meanwhile" in (await unlock(client))["message"]
+        assert await client.value("b.py", "x") == "1"
+        await client.run("a.py", "z = 3")
+        versions = await client.request("holdfast/state/history", client.document("a.py"))
+        assert [version["version"] for version in versions] == [2, 1]

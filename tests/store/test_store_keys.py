@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from store_repair import repair
 from holdfast.store import converting
 from holdfast.store.cipher import Encrypting
 from holdfast.store.errors import SaveFailed, StoreUnavailable
-from holdfast.store.keyslots import PASSPHRASE, Encryption, read_envelope
+from holdfast.store.keyslots import KEYRING, PASSPHRASE, Encryption, read_envelope
 from holdfast.store.packs import sync_folder
 
 
@@ -153,3 +155,44 @@ def test_what_a_repair_takes_out_of_an_encrypted_store_is_encrypted(folder: Path
     assert b"hidden" not in kept.read_bytes()
     cipher = Encrypting(secret().unlock(read_envelope(folder) or b"", folder))
     assert b'"document": "hidden.py"' in (cipher.show("trash", kept.read_bytes()) or b"")
+
+
+def test_of_two_who_make_the_keyrings_key_at_once_both_use_the_same(folder: Path) -> None:
+    keyring = pytest.importorskip("keyring")
+    both = threading.Barrier(2)
+    kept: dict[tuple[str, str], str] = {}
+
+    class Slow(keyring.backend.KeyringBackend):  # type: ignore[misc, name-defined]
+        """Answers that there is no key when both have asked."""
+
+        priority = 1
+
+        def get_password(self, service: str, user: str) -> str | None:
+            """Return what is kept."""
+            found = kept.get((service, user))
+            if found is None:
+                with contextlib.suppress(threading.BrokenBarrierError):
+                    both.wait(1)
+            return found
+
+        def set_password(self, service: str, user: str, password: str) -> None:
+            """Keep something."""
+            kept[service, user] = password
+
+    before = keyring.get_keyring()
+    keyring.set_keyring(Slow())
+    try:
+        made: list[tuple[bytes, bytes]] = []
+        threads = [
+            threading.Thread(target=lambda name=name: made.append(Encryption(KEYRING).make(folder / name)))  # type: ignore[misc]
+            for name in ("one", "other")
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(made) == 2
+        for envelope, data_key in made:
+            assert Encryption().unlock(envelope, folder) == data_key
+    finally:
+        keyring.set_keyring(before)

@@ -6,19 +6,22 @@ passphrase is changed without writing anything else anew.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
 import threading
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .cipher import KEY_SIZE, NONCE_SIZE, require_cryptography
 from .errors import UNREADABLE, StoreUnavailable
+from .folder import FolderLock
 from .packs import flush, open_plain, sync_folder, write_at
+from .seal import config_folder
 
 ENVELOPE_NAME = "encryption.json"
 NONE, PASSPHRASE, KEYRING = "none", "passphrase", "keyring"
@@ -28,6 +31,8 @@ SCRYPT_COST = 1 << 17
 """With r = 8: 128 MiB and half a second for each passphrase that somebody tries."""
 _MAX_COST = 1 << 20
 _MAX_SIZE = 1 << 16
+_PATIENCE = 20
+"""How often it is tried to be the only one who makes a key in the keyring; each takes half a second."""
 
 
 @dataclass(slots=True)
@@ -264,7 +269,7 @@ def _is_slot(slot: dict[str, Any]) -> bool:
     if sizes != (NONCE_SIZE, KEY_SIZE + 16):
         return False
     if slot["kind"] == KEYRING:
-        return True
+        return (slot["service"], slot["user"]) == (_SERVICE, _USER)
     cost, block, lanes = (slot[name] for name in ("n", "r", "p"))
     return (
         slot["kind"] == PASSPHRASE
@@ -290,6 +295,30 @@ def _stretch(passphrase: str, salt: bytes, cost: int, block: int, lanes: int) ->
         ) from None
 
 
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Keep the user's other daemons from making a key in the keyring meanwhile: of two, only the last would stay.
+
+    Raises:
+        OSError: it cannot be done.
+    """
+    place = config_folder()
+    place.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock: FolderLock | None = None
+    for attempt in range(_PATIENCE):
+        try:
+            lock = FolderLock(place)
+            break
+        except StoreUnavailable as error:
+            if error.kind != "in_use" or attempt == _PATIENCE - 1:
+                raise OSError(error.message) from error
+    assert lock is not None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _keyring_key(*, create: bool) -> bytes | str:
     """Return the user's key in the keyring of the system; make one, if there is none and that is wanted.
 
@@ -304,8 +333,11 @@ def _keyring_key(*, create: bool) -> bytes | str:
     try:
         text = keyring.get_password(_SERVICE, _USER)
         if text is None and create:
-            keyring.set_password(_SERVICE, _USER, secrets.token_hex(KEY_SIZE))
-            text = keyring.get_password(_SERVICE, _USER)
+            with _alone():
+                text = keyring.get_password(_SERVICE, _USER)
+                if text is None:
+                    keyring.set_password(_SERVICE, _USER, secrets.token_hex(KEY_SIZE))
+                    text = keyring.get_password(_SERVICE, _USER)
     except (KeyringError, OSError, RuntimeError) as error:
         return f"The keyring of the system cannot be used ({error})."
     try:
