@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import sqlite3
 import threading
 from pathlib import Path
 
 import pytest
-from store_making import KEY, Store, change, secret, values
+from store_making import KEY, OTHER_KEY, Store, change, damage, secret, values
 from store_repair import repair
 
 from holdfast.store import converting
@@ -17,6 +18,7 @@ from holdfast.store.cipher import Encrypting
 from holdfast.store.errors import SaveFailed, StoreUnavailable
 from holdfast.store.keyslots import KEYRING, PASSPHRASE, Encryption, read_envelope
 from holdfast.store.packs import sync_folder
+from holdfast.store.rebuilding import make_way
 
 
 def encrypted(folder: Path, encryption: Encryption | None = None) -> Store:
@@ -196,3 +198,40 @@ def test_of_two_who_make_the_keyrings_key_at_once_both_use_the_same(folder: Path
             assert Encryption().unlock(envelope, folder) == data_key
     finally:
         keyring.set_keyring(before)
+
+
+def test_nothing_is_saved_in_clear_where_somebody_says_that_it_is_not_encrypted(folder: Path, envelope: bytes) -> None:
+    other = folder.parent / "other"
+    with Store.open(other, OTHER_KEY, encryption=secret("none")) as store:
+        store.commit("a.py", change({"x": b"made to be damaged"}))
+    damage(other, b"made to be damaged")
+    for exchanged in (False, True):
+        if exchanged:
+            shutil.rmtree(folder / "packs")
+            shutil.copytree(other / "packs", folder / "packs")
+            shutil.copy(other / "catalog.sqlite", folder)
+        else:
+            db = sqlite3.connect(folder / "catalog.sqlite")
+            with db:
+                db.execute("PRAGMA user_version = 2")
+                db.execute("UPDATE meta SET value = ? WHERE name = 'format'", (b"2",))
+            db.close()
+        with pytest.raises(StoreUnavailable) as caught:
+            encrypted(folder)
+        assert caught.value.kind == ("unwritable" if exchanged else "damaged")
+        if not exchanged:
+            repaired = folder.parent / "repaired"
+            shutil.copytree(folder, repaired)
+            make_way(repaired)
+            with encrypted(repaired) as store:
+                assert values(store, "a.py") == {"x": (b"1", ())}
+    with Store.decrypt(folder, KEY, encryption=secret()) as store:  # as the message says
+        assert not store.is_encrypted
+
+
+def test_a_key_file_with_many_costly_slots_is_refused(folder: Path, envelope: bytes) -> None:
+    document = json.loads(envelope)
+    document["slots"] = [{**document["slots"][0], "n": 1 << 19}] * 3
+    with pytest.raises(StoreUnavailable) as caught:
+        Encryption(offered="a passphrase").unlock(json.dumps(document).encode(), folder)
+    assert caught.value.kind == "damaged"

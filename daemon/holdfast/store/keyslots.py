@@ -24,6 +24,7 @@ from .packs import flush, open_plain, sync_folder, write_at
 from .seal import config_folder
 
 ENVELOPE_NAME = "encryption.json"
+_DRAFT_NAME = f"{ENVELOPE_NAME}.new"
 NONE, PASSPHRASE, KEYRING = "none", "passphrase", "keyring"
 MODES = (NONE, PASSPHRASE, KEYRING)
 _SERVICE, _USER = "holdfast", "state"
@@ -252,6 +253,7 @@ def _slots(envelope: bytes, where: Path) -> list[dict[str, Any]]:
             )
         slots = document["slots"]
         right = isinstance(slots, list) and 0 < len(slots) < 16 and all(map(_is_slot, slots))
+        right = right and sum(slot.get("n", 0) for slot in slots) <= _MAX_COST
     except UNREADABLE:
         right = False
     if not right:
@@ -269,7 +271,7 @@ def _is_slot(slot: dict[str, Any]) -> bool:
     if sizes != (NONCE_SIZE, KEY_SIZE + 16):
         return False
     if slot["kind"] == KEYRING:
-        return (slot["service"], slot["user"]) == (_SERVICE, _USER)
+        return (slot["service"], slot["user"]) == (_SERVICE, _USER) and "n" not in slot
     cost, block, lanes = (slot[name] for name in ("n", "r", "p"))
     return (
         slot["kind"] == PASSPHRASE
@@ -360,6 +362,12 @@ def read_envelope(folder: Path) -> bytes | None:
         return file.read(_MAX_SIZE)
 
 
+def clear_draft(folder: Path) -> None:
+    """Remove what `write_envelope` leaves when it is killed. Nobody may be writing."""
+    with contextlib.suppress(OSError):
+        (folder / _DRAFT_NAME).unlink(missing_ok=True)
+
+
 def put_aside(folder: Path) -> None:
     """Keep an `encryption.json` that holds another key, under another name, so that its place can be taken.
 
@@ -383,7 +391,7 @@ def write_envelope(folder: Path, envelope: bytes) -> None:
     Raises:
         OSError: it could not be written; what was there before still is.
     """
-    draft = folder / f"{ENVELOPE_NAME}.new"
+    draft = folder / _DRAFT_NAME
     draft.unlink(missing_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     fd = os.open(draft, flags, 0o600)

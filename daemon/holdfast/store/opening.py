@@ -26,6 +26,7 @@ from .keyslots import (
     ENVELOPE_NAME,
     NONE,
     Encryption,
+    clear_draft,
     is_envelope,
     put_aside,
     read_envelope,
@@ -84,6 +85,9 @@ class Opener:
             lock = FolderLock(self._folder)
             undo.callback(lock.release)
             take_place(self._folder)
+            if self._within is None:
+                with self._encryption.lock:
+                    clear_draft(self._folder)
             if _is_unbegun(self._folder):
                 (self._folder / CATALOG_NAME).unlink()
             furnish(self._folder)
@@ -193,6 +197,14 @@ class Opener:
         except StoreUnavailable as error:
             if (self._folder / CONVERTED).exists():
                 raise
+            if self._encryption.made != envelope:
+                # Whoever can write here could else have everything saved in clear, by what cannot be encrypted.
+                raise StoreUnavailable(
+                    "unwritable",
+                    f"A key lies in {self._folder}, so what is saved there is to be encrypted; it is not, and could "
+                    f"not be. {error.message} Nothing is saved until then; cells run all the same. `holdfast "
+                    f"decrypt` goes on without encryption.",
+                ) from error
             self._take_back(envelope)
             core = self._open(lock)
             core.in_clear = error.message
@@ -229,7 +241,7 @@ class Opener:
             undo.callback(catalog.close)
             try:
                 form = _identify(self._folder, catalog)
-                told = told_by_packs(self._folder / PACKS_NAME) if form is None else None
+                told = told_by_packs(self._folder / PACKS_NAME)
                 if form is not None:
                     encrypted = form == ENCRYPTED_FORMAT
                 else:
@@ -239,6 +251,8 @@ class Opener:
                     store_id = catalog.meta("store_id") or b""
                 if len(store_id) != 16:
                     raise _damaged(self._folder, "it does not say which store it belongs to")
+                if told is not None and told.store_id == store_id and told.is_encrypted != encrypted:
+                    raise _damaged(self._folder, "it and the packs say different things about encryption")
                 envelope, data_key, cipher = None, None, CLEAR
                 if encrypted:
                     copy = None if form is None else catalog.envelope()
