@@ -68,14 +68,15 @@ class Anchors:
             cell = None if line is None else by_line.get(line)
             if cell is not None:
                 found[cell.index] = trace
-        left = [cell for cell in cells if cell.index not in found or not found[cell.index].is_of(cell.code)]
-        placed = {id(trace) for index, trace in found.items() if trace.is_of(cells[index].code)}
+        placed = {trace for index, trace in found.items() if trace.is_of(cells[index].code)}
+        left: dict[str, list[Cell]] = {}
+        for cell in reversed(cells):
+            if found.get(cell.index) not in placed:
+                left.setdefault(cell.code.rstrip(), []).append(cell)
         for trace in reversed(traces):
-            if id(trace) in placed:
-                continue
-            cell = next((cell for cell in left if trace.is_of(cell.code)), None)
-            if cell is not None:
-                left.remove(cell)
+            alike = left.get(trace.code.rstrip()) if trace not in placed else None
+            if alike:
+                cell = alike.pop()  # the first one
                 found[cell.index] = trace
                 self._lines[trace] = cell.code_line
         return found

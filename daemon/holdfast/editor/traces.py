@@ -13,6 +13,9 @@ from holdfast.execution import Execution
 from holdfast.protocol import Run, Saved
 from holdfast.store.records import VersionRecord
 
+_MOST = 1000
+"""Cells of each document that are remembered: text that was edited since ran under another guise each time."""
+
 Status = Literal["running", "ok", "error", "interrupted", "died", "skipped"]
 """``skipped``: a cell before it in the same run failed."""
 
@@ -96,7 +99,7 @@ class Traces:
         known = self._known.setdefault(key, [])
         fresh = {trace.code for trace in traces}
         # What is run again in its place takes the place of what ran there before.
-        known[:] = [trace for trace in known if trace.code not in fresh] + traces
+        known[:] = ([trace for trace in known if trace.code not in fresh] + traces)[-_MOST:]
         self._on_change(key)
 
     def ended(self, run: Execution, outcome: Run) -> None:
