@@ -72,6 +72,7 @@ class Archive:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="holdfast-store")
         self._jobs = 0
         self._unwritten: set[str] = set()
+        self._describing: set[str] = set()
         self._settling: asyncio.TimerHandle | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._writing_through: asyncio.Task[None] | None = None
@@ -337,6 +338,10 @@ class Archive:
         self.touched(key)
         return record
 
+    def is_undescribed(self, key: str) -> bool:
+        """Whether what describes a session for people is going to be written."""
+        return key in self._unwritten or key in self._describing
+
     def touched(self, key: str) -> None:
         """Another version is a session's state: it is written through and described once there are no more of these."""
         self._unwritten.add(key)
@@ -380,6 +385,7 @@ class Archive:
                 store.write_metadata(key)
             store.checkpoint()
 
+        self._describing |= keys
         try:
             await self.run(work, create=False)
         except (StoreError, OSError) as error:
@@ -388,6 +394,8 @@ class Archive:
             if self._idle is None and self._store is not None and self._store.unsettled:
                 self._idle = asyncio.get_running_loop().call_later(RETRY_DELAY, self._start_upkeep)
             return
+        finally:
+            self._describing -= keys
         self._untidied |= keys
         # A task of its own: it may take minutes, and what is saved meanwhile is to be written through.
         if self._tidying is None or self._tidying.done():

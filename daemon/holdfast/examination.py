@@ -80,7 +80,9 @@ class Examinations:
             work.advance(examiner.read - told[1])
             told[1] = examiner.read
 
-        done = await archive.upkeep.drive(lambda store: store.examine(keys), gently=False, watch=watch)
+        done = await archive.upkeep.drive(
+            lambda store: store.examine(keys, archive.is_undescribed), gently=False, watch=watch
+        )
         assert done is not None
         return done.findings, done.checked
 

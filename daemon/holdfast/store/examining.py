@@ -35,6 +35,7 @@ class Examiner:
         describe: returns what a session's `metadata.json` should say; None: there should be none.
         write: writes it.
         keys: the sessions that are looked into; none: all.
+        waiting: whether a session's `metadata.json` is going to be written.
 
     Attributes:
         findings: what is wrong.
@@ -50,6 +51,7 @@ class Examiner:
         describe: Callable[[str], dict[str, object] | None],
         write: Callable[[str], None],
         keys: Collection[str] | None = None,
+        waiting: Callable[[str], bool] = lambda key: False,
     ) -> None:
         self.findings = Findings()
         self.checked = 0
@@ -60,6 +62,7 @@ class Examiner:
         self._describe = describe
         self._write = write
         self._keys = keys
+        self._waiting = waiting
         self._packs = LenientPacks(core.packs.folder, core.packs.store_id, core.packs.cipher)
         self._inventory = Inventory(self._packs, core.timeline.is_sealed)
         self._holdings = Holdings(core, self._packs, self._inventory)
@@ -125,7 +128,7 @@ class Examiner:
         yield
         for session in chosen:
             if session.trashed is None and not core.packs.cipher.encrypts:
-                self._metadata(from_blob(session.key))
+                self._metadata(session)
                 yield
         self._strays()
         self.checked += self._inventory.checked + chronicle.checked
@@ -227,8 +230,13 @@ class Examiner:
 
     # ------------------------------------------------------------------ other files
 
-    def _metadata(self, key: str) -> None:
+    def _metadata(self, session: SessionRow) -> None:
         self.checked += 1
+        key = from_blob(session.key)
+        with self._core.reading():
+            current = self._core.catalog.session_by_uuid(session.uuid)
+        if current is None or current._replace(seal=b"") != session._replace(seal=b"") or self._waiting(key):
+            return  # used meanwhile, or a moment ago
         try:
             expected = self._describe(key)
         except (Damaged, Untrusted, NoSuchVersion):

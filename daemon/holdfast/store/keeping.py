@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from abc import abstractmethod
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -171,13 +171,16 @@ class Keeping:
             yield collector.done
         yield collector.done
 
-    def examine(self, keys: Collection[str] | None = None) -> Iterator[Examiner]:
+    def examine(
+        self, keys: Collection[str] | None = None, waiting: Callable[[str], bool] = lambda key: False
+    ) -> Iterator[Examiner]:
         """Derive everything anew from the disk, a little with each step; what is yielded knows what was found so far.
 
         Only one thread may do upkeep at a time; all else may go on meanwhile.
 
         Args:
             keys: the sessions that are looked into; none: all.
+            waiting: whether a session's `metadata.json` is going to be written, and says nothing yet.
 
         Raises:
             StoreError: it could not go on.
@@ -186,7 +189,7 @@ class Keeping:
             Examiner,
         )  # with its modules: rarely used, and every start of a daemon would wait for them
 
-        examiner = Examiner(self._core, self.folder, self.description, self.write_metadata, keys)
+        examiner = Examiner(self._core, self.folder, self.description, self.write_metadata, keys, waiting)
         for _ in examiner.run():
             yield examiner
         yield examiner
