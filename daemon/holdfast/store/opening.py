@@ -8,7 +8,7 @@ import os
 import platform
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .aftermath import boot_id, forget_what_never_arrived
@@ -78,23 +78,10 @@ class Opener:
         Raises:
             StoreUnavailable: it cannot be used as it is.
         """
-        prepare(self._folder, create=create, within=self._within)
-        # Nothing is written, not even the lock, before the folder is known to be ours.
-        _require_ours(self._folder)
-        with contextlib.ExitStack() as undo:
-            lock = FolderLock(self._folder)
-            undo.callback(lock.release)
-            take_place(self._folder)
-            if self._within is None:
-                with self._encryption.lock:
-                    clear_draft(self._folder)
-            if _is_unbegun(self._folder):
-                (self._folder / CATALOG_NAME).unlink()
-            furnish(self._folder)
+        with self._locked(create=create) as lock:
             core = self._open(lock)
             if self._is_wanted and not core.packs.cipher.encrypts:
                 core = self._encrypt(core, lock)
-            undo.pop_all()
             return core
 
     def decrypt(self) -> Core:
@@ -103,12 +90,7 @@ class Opener:
         Raises:
             StoreUnavailable: it cannot be opened, or not be written anew. Nothing was changed.
         """
-        prepare(self._folder, create=False, within=self._within)
-        _require_ours(self._folder)
-        with contextlib.ExitStack() as undo:
-            lock = FolderLock(self._folder)
-            undo.callback(lock.release)
-            take_place(self._folder)
+        with self._locked(create=False) as lock:
             core = self._open(lock)
             if core.packs.cipher.encrypts:
                 self._require_alone(core)
@@ -118,8 +100,31 @@ class Opener:
                 (self._folder / ENVELOPE_NAME).unlink(missing_ok=True)  # of one that was to be encrypted
             if self._within is None:
                 self._encryption.note_used(self._folder, None)
-            undo.pop_all()
             return core
+
+    @contextlib.contextmanager
+    def _locked(self, *, create: bool) -> Iterator[FolderLock]:
+        """Lock the folder and bring in order what lies in it; whoever opens it in the block keeps the lock.
+
+        Raises:
+            StoreUnavailable: it cannot be used as it is.
+        """
+        prepare(self._folder, create=create, within=self._within)
+        # Nothing is written, not even the lock, before the folder is known to be ours.
+        _require_ours(self._folder)
+        lock = FolderLock(self._folder)
+        try:
+            take_place(self._folder)
+            if self._within is None:
+                with self._encryption.lock:
+                    clear_draft(self._folder)
+            if _is_unbegun(self._folder):
+                (self._folder / CATALOG_NAME).unlink()
+            furnish(self._folder)
+            yield lock
+        except BaseException:
+            lock.release()
+            raise
 
     @property
     def _is_wanted(self) -> bool:
