@@ -107,7 +107,7 @@ def test_a_hundred_megabytes_arrive_whole(kernel: Kernel) -> None:
 
 
 def test_a_million_lines_arrive_whole(kernel: Kernel) -> None:
-    answer = kernel.run("for n in range(0, 1_000_000, 10): print('\\n'.join(map(str, range(n, n + 10))))")
+    answer = kernel.run("for n in range(1_000_000): print(n)")
     assert answer.stdout == "".join(f"{n}\n" for n in range(1_000_000))
 
 
